@@ -1,0 +1,72 @@
+# Sarraf: every word here needs only Python 3.11+ and make; the rest is installed into .venv and node_modules.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --no-audit --no-fund --no-update-notifier --loglevel=error
+RUNTIME := $(VENV)/.runtime
+DEV := $(VENV)/.dev
+CHAIN := node_modules/.runtime
+TOOLS := node_modules/.dev
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format contracts lock clean
+
+help: ## show these words
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+demo: $(RUNTIME) $(CHAIN) ## run the main job on real purchases (EVENTS=all|2017-03, ONCE=1, RESET=1)
+	@$(BIN)/sarraf demo $(if $(EVENTS),--events $(EVENTS)) $(if $(ONCE),--once) $(if $(RESET),--reset)
+
+test: $(DEV) $(TOOLS) ## run all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(DEV) ## check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(DEV) ## format the code
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+contracts: $(DEV) $(TOOLS) ## compile the contracts and write their committed artifacts
+	$(BIN)/python scripts/build_contracts.py
+
+lock: $(DEV) ## resolve the dependencies anew into requirements/ and package-lock.json
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml -o requirements/runtime.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --extra dev pyproject.toml -o requirements/dev.lock
+	$(NPM) install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
+
+clean: ## remove what was installed and the demo's data
+	rm -rf $(VENV) node_modules .sarraf contracts/out contracts/cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Sarraf needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "==> making a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): requirements/runtime.lock pyproject.toml | $(VENV)/bin/python
+	@echo "==> installing the Python packages that the service needs"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(DEV): requirements/dev.lock pyproject.toml | $(VENV)/bin/python
+	@echo "==> installing the Python packages for the service and its tests"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@ $(RUNTIME)
+
+# Not `npm ci`: it refuses a lock that lacks the other platforms' optional binaries, which not every registry carries.
+# The lock's integrity hashes are checked all the same.
+$(CHAIN): package.json package-lock.json | $(RUNTIME)
+	@echo "==> installing the embedded chain (anvil)"
+	@$(NPM) install --no-save --omit=dev --ignore-scripts
+	@touch $@
+
+$(TOOLS): package.json package-lock.json | $(DEV)
+	@echo "==> installing the embedded chain and the Solidity tools"
+	@$(NPM) install --no-save --ignore-scripts
+	@touch $@ $(CHAIN)

@@ -1,0 +1,413 @@
+"""The shapes of the API's answers, for whoever calls it.
+
+These are plain dictionaries, exactly as the service sent them: a client keeps working when the service learns
+a new field. Amounts are integers of points, money is integer micro-units, times are RFC 3339 strings in UTC.
+"""
+
+from typing import Literal, NotRequired, TypedDict
+
+ProgramState = Literal["deploying", "active"]
+TermsState = Literal[
+    "proposing",
+    "proposed",
+    "consenting",
+    "in_force",
+    "announced",
+    "superseded",
+    "suspending",
+    "suspended",
+    "failed",
+]
+OperationState = Literal["accepted", "submitted", "confirmed", "final", "failed", "cancelled"]
+BulkStatus = Literal["accepted", "replayed", "nothing_earned", "refused"]
+
+
+class EarningRate(TypedDict):
+    """So many points for every full `per_minor_units` (cents, say) that a member spends."""
+
+    points: int
+    per_minor_units: int
+
+
+class Ratio(TypedDict):
+    """`from_units` source points become `to_units` destination points."""
+
+    from_units: int
+    to_units: int
+
+
+class Program(TypedDict):
+    """A loyalty program and its token."""
+
+    id: str
+    name: str
+    symbol: str
+    currency: str
+    earning_rate: EarningRate
+    expiry_days: int | None
+    state: str
+    token: str | None
+    issuer: str | None
+    admin: str | None
+    created_at: str
+
+
+class ProgramPage(TypedDict):
+    """One page of programs, with the cursors of its neighbours."""
+
+    items: list[Program]
+    next: str | None
+    previous: str | None
+
+
+class ProgramKey(TypedDict):
+    """A fresh API key. `key` is shown in this answer and never again."""
+
+    id: str
+    key: str
+    scopes: list[str]
+    program_id: str | None
+
+
+class Member(TypedDict):
+    """One customer's enrolment in one program."""
+
+    id: str
+    program_id: str
+    member_number: str
+    reference: str
+    account: str
+    link_id: str | None
+    created_at: str
+
+
+class MemberPage(TypedDict):
+    """One page of members."""
+
+    items: list[Member]
+    next: str | None
+    previous: str | None
+
+
+class AccountBalance(TypedDict):
+    """The points of one of a member's managed accounts."""
+
+    reference: str
+    address: str
+    posted: int
+    available: int
+
+
+class Balance(TypedDict):
+    """What a member has: on chain (`posted`), to spend (`available`), to swap (`swappable`)."""
+
+    member_id: str
+    program_id: str
+    posted: int
+    available: int
+    swappable: int
+    pending_in: int
+    pending_out: int
+    incoming: int
+    accounts: list[AccountBalance]
+    block: int | None
+
+
+class LinkCode(TypedDict):
+    """A one-time code that proves one membership when a link is made."""
+
+    code: str
+    member_id: str
+    expires_at: str
+
+
+class LinkedMember(TypedDict):
+    """One side of a link."""
+
+    member_id: str
+    program_id: str
+
+
+class Link(TypedDict):
+    """One customer's proof that several memberships are theirs."""
+
+    id: str
+    members: list[LinkedMember]
+    created_at: str
+
+
+class Step(TypedDict):
+    """When an operation reached a state."""
+
+    state: str
+    at: str
+
+
+class SwapDetail(TypedDict):
+    """The other half of a swap: what arrives, where, and under which terms."""
+
+    to_program_id: str
+    to_member_id: str
+    points_out: int
+    quote_id: str
+    terms_id: str
+    settlement_micro: int
+
+
+class Operation(TypedDict):
+    """One accepted request that changes points, and how far it has come."""
+
+    id: str
+    kind: str
+    program_id: str
+    member_id: str
+    points: int
+    state: str
+    reason: str | None
+    idempotency_key: str
+    tag: str | None
+    created_at: str
+    occurred_at: str | None
+    steps: list[Step]
+    batch_id: str | None
+    transaction: str | None
+    block: int | None
+    swap: SwapDetail | None
+
+
+class OperationPage(TypedDict):
+    """One page of operations."""
+
+    items: list[Operation]
+    next: str | None
+    previous: str | None
+
+
+class EarnItem(TypedDict):
+    """One purchase in a bulk call; `event_id` is its idempotency key."""
+
+    event_id: str
+    member_number: NotRequired[str]
+    member_id: NotRequired[str]
+    spend_minor: NotRequired[int]
+    points: NotRequired[int]
+    occurred_at: NotRequired[str]
+
+
+class Problem(TypedDict, total=False):
+    """An RFC 9457 problem, as it stands in a refused item of a bulk call."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    field: str | None
+    limit: int | str | None
+    nearest: int | str | None
+
+
+class BulkResult(TypedDict):
+    """What became of one item."""
+
+    event_id: str
+    status: BulkStatus
+    operation_id: str | None
+    points: int
+    problem: Problem | None
+
+
+class BulkCounts(TypedDict):
+    """How many items ended which way."""
+
+    accepted: int
+    replayed: int
+    nothing_earned: int
+    refused: int
+
+
+class BulkAnswer(TypedDict):
+    """The results of a bulk call, in the order that the items were sent."""
+
+    results: list[BulkResult]
+    counts: BulkCounts
+
+
+class Terms(TypedDict):
+    """What two programs agreed for one direction."""
+
+    id: str
+    from_program_id: str
+    to_program_id: str
+    version: int | None
+    ratio: Ratio
+    minimum: int
+    increment: int
+    settlement_price_micro: int
+    currency: str
+    state: str
+    effective_at: str | None
+    proposed_by: str
+    created_at: str
+
+
+class TermsPage(TypedDict):
+    """One page of terms."""
+
+    items: list[Terms]
+    next: NotRequired[str | None]
+    previous: NotRequired[str | None]
+
+
+class ExplanationLine(TypedDict):
+    """One line of how a quote came about."""
+
+    label: str
+    detail: str
+    points: int
+
+
+class Quote(TypedDict):
+    """A firm offer: exact in, guaranteed out, until `expires_at`."""
+
+    id: str
+    member_id: str
+    to_member_id: str
+    from_program_id: str
+    to_program_id: str
+    amount_in: int
+    amount_out: int
+    remainder: int
+    terms_id: str
+    terms_version: int
+    settlement_micro: int
+    currency: str
+    expires_at: str
+    state: str
+    explanation: list[ExplanationLine]
+
+
+class Block(TypedDict):
+    """A block's number and hash."""
+
+    number: int
+    hash: str
+
+
+class Difference(TypedDict):
+    """One account whose ledger balance is not its balance on chain."""
+
+    account: str
+    reference: str | None
+    ledger: int
+    chain: int
+
+
+class PositionCheck(TypedDict):
+    """A program's position in micro-units, by the ledger and by the chain."""
+
+    ledger: int
+    chain: int
+
+
+class AuditedProgram(TypedDict):
+    """One program's row of an audit."""
+
+    program_id: str
+    name: str
+    symbol: str
+    currency: str
+    token: str
+    events: int
+    points_earned: int
+    points_redeemed: int
+    swapped_in: int
+    swapped_out: int
+    supply: int
+    ledger: int
+    accounts: int
+    differences: int
+    differing: list[Difference]
+    position_micro: PositionCheck
+    batches: int
+    items: int
+    gas_used: int
+
+
+class AuditedPath(TypedDict):
+    """What the swaps along one path cost on chain."""
+
+    path: list[str]
+    batches: int
+    items: int
+    gas_used: int
+
+
+class Audit(TypedDict):
+    """Ledger against chain at one final block."""
+
+    verdict: Literal["ok", "differences"]
+    block: Block
+    checked_at: str
+    duration_ms: int
+    programs: list[AuditedProgram]
+    settlements: list[AuditedPath]
+    positions_sum: int
+    differences: int
+
+
+class ChainStatus(TypedDict):
+    """Where the chain and its indexer stand."""
+
+    chain_id: int
+    url_kind: str
+    exchange: str | None
+    head: int
+    final: int
+    indexed: int
+    finality: str
+
+
+class Breaker(TypedDict):
+    """Why posting has stopped."""
+
+    reason: str
+
+
+class PostingStatus(TypedDict):
+    """What still waits on its way to the chain."""
+
+    accepted_waiting: int
+    batches_in_flight: int
+    oldest_waiting_s: float | None
+    breaker: Breaker | None
+
+
+class Totals(TypedDict):
+    """Counts of what the ledger holds."""
+
+    operations: int
+    members: int
+    programs: int
+
+
+class Status(TypedDict):
+    """How the service is doing."""
+
+    version: str
+    chain: ChainStatus
+    posting: PostingStatus
+    totals: Totals
+
+
+class Check(TypedDict):
+    """One line of a readiness answer."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class Readiness(TypedDict):
+    """Whether the service can take requests, and which check says no."""
+
+    checks: list[Check]

@@ -1,0 +1,71 @@
+"""The application: every resource, and what surrounds them."""
+
+import importlib.metadata
+
+from fastapi import FastAPI
+
+from bridge.api import (
+    audit,
+    earns,
+    events,
+    health,
+    links,
+    members,
+    operations,
+    problems,
+    programs,
+    quotes,
+    redemptions,
+    swaps,
+    terms,
+)
+from bridge.api.context import Service
+from bridge.api.envelope import Envelope
+from bridge.api.problems import Problem
+
+RESOURCES = (
+    programs,
+    members,
+    links,
+    earns,
+    redemptions,
+    terms,
+    quotes,
+    swaps,
+    operations,
+    audit,
+    events,
+    health,
+)
+
+
+def create_app(service: Service | None) -> FastAPI:
+    """The API on a running service; without one only its description can be asked for."""
+    app = FastAPI(
+        title="Sarraf",
+        version=importlib.metadata.version("sarraf"),
+        summary="A blockchain-backed, interoperable exchange for loyalty points.",
+        openapi_url="/openapi.json",
+    )
+    for resource in RESOURCES:
+        app.include_router(resource.router)
+    problems.install(app)
+    _describe_problems(app)
+    if service is not None:
+        app.state.service = service
+        app.add_middleware(Envelope, metrics=service.metrics)
+    return app
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Put the problem document's schema, which the routes refer to, into the OpenAPI document."""
+    plain = app.openapi
+
+    def described() -> dict[str, object]:
+        if app.openapi_schema is None:
+            schema = plain()
+            schema.setdefault("components", {}).setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    app.openapi = described  # type: ignore[method-assign]

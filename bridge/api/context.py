@@ -1,0 +1,68 @@
+"""What every route stands on: the running service, and how a route reads and writes the ledger."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, TypeVar, cast
+
+import sqlalchemy as sa
+from fastapi import Depends, Request
+
+from bridge.api.metrics import Metrics
+from bridge.api.rates import RateLimiter
+from bridge.chain.embedded import EmbeddedChain
+from bridge.chain.finality import FinalityRule
+from bridge.chain.rpc import Rpc
+from bridge.posting.clock import Clock
+from bridge.posting.hub import Hub
+from bridge.posting.reconciler import Reconciler
+from bridge.posting.service import Posting
+from bridge.posting.setup import SetUp
+from bridge.settings import Settings
+from bridge.store.database import Database
+from bridge.store.writer import LedgerWriter
+
+Result = TypeVar("Result")
+
+
+@dataclass
+class Service:
+    """Everything that runs, wired together by `bridge.bootstrap`."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    writer: LedgerWriter
+    hub: Hub
+    rpc: Rpc
+    chain_id: int
+    embedded: EmbeddedChain | None
+    finality: FinalityRule
+    set_up: SetUp
+    reconciler: Reconciler
+    posting: Posting
+    bug: threading.Event
+    limiter: RateLimiter
+    metrics: Metrics
+    #: Key indexes are chosen before the command that takes them, so one program is created at a time.
+    creating_program: asyncio.Lock = field(default_factory=asyncio.Lock)
+    #: One audit at a time: each asks the node for every balance.
+    auditing: threading.Lock = field(default_factory=threading.Lock)
+
+    def read(self, query: Callable[[sa.Connection], Result]) -> Result:
+        """Ask the ledger."""
+        with self.database.read() as connection:
+            return query(connection)
+
+    async def write(self, command: Callable[[sa.Connection], Result], weight: int = 1) -> Result:
+        """Change the ledger; returns after the commit. Raises what the command raises, and TooBusy."""
+        return await asyncio.wrap_future(self.writer.submit(command, weight))
+
+
+def _service(request: Request) -> Service:
+    return cast(Service, request.app.state.service)
+
+
+#: The running service, for a route's signature.
+TheService = Annotated[Service, Depends(_service)]

@@ -1,0 +1,152 @@
+"""Earns: one, or up to a thousand in a call where each item succeeds or fails on its own."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Response
+from pydantic import Field, model_validator
+
+from bridge.api.access import EarningProgram
+from bridge.api.context import TheService
+from bridge.api.members import MemberNumber
+from bridge.api.operations import OperationAnswer, accepted
+from bridge.api.problems import Problem, problem_of
+from bridge.api.shapes import (
+    IDEMPOTENCY_KEY_LENGTH_MAX,
+    Answer,
+    Body,
+    IdempotencyKey,
+    Moment,
+    WaitSeconds,
+    Whole,
+    milliseconds,
+    problem_answers,
+)
+from bridge.store import earns
+from bridge.store.earns import EarnAnswer, EarnRequest
+
+BULK_ITEMS_MAX = 1000
+
+router = APIRouter(prefix="/v1/earns", tags=["earns"])
+
+
+class Earn(Body):
+    """A purchase (`spend_minor`, priced at the program's rate) or points outright, of a member by id or number."""
+
+    member_id: Annotated[str, Field(max_length=40)] | None = None
+    member_number: MemberNumber | None = None
+    spend_minor: Whole | None = None
+    points: Whole | None = None
+    occurred_at: Moment | None = None
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> "Earn":
+        if (self.member_id is None) == (self.member_number is None):
+            raise ValueError("name the member by exactly one of member_id and member_number")
+        if (self.spend_minor is None) == (self.points is None):
+            raise ValueError("say exactly one of spend_minor and points")
+        return self
+
+    def request(self, key: str) -> EarnRequest:
+        """The earn as the ledger takes it."""
+        return EarnRequest(
+            key=key,
+            member_id=self.member_id,
+            member_number=self.member_number,
+            spend_minor=self.spend_minor,
+            points=self.points,
+            occurred_ms=milliseconds(self.occurred_at),
+        )
+
+
+class EarnItem(Earn):
+    """One earn of a bulk call; `event_id` is its idempotency key."""
+
+    event_id: Annotated[str, Field(min_length=1, max_length=IDEMPOTENCY_KEY_LENGTH_MAX)]
+
+
+class BulkBody(Body):
+    """Earns of one program, in the order in which they are to be accepted."""
+
+    items: Annotated[list[EarnItem], Field(min_length=1, max_length=BULK_ITEMS_MAX)]
+
+
+BulkStatus = Literal["accepted", "replayed", "nothing_earned", "refused"]
+
+
+class BulkResult(Answer):
+    """What became of one item."""
+
+    event_id: str
+    status: BulkStatus
+    operation_id: str | None
+    points: int
+    problem: Problem | None
+
+
+class BulkCounts(Answer):
+    """How many items ended which way."""
+
+    accepted: int = 0
+    replayed: int = 0
+    nothing_earned: int = 0
+    refused: int = 0
+
+
+class BulkAnswer(Answer):
+    """The results in the order of the items."""
+
+    results: list[BulkResult]
+    counts: BulkCounts
+
+
+@router.post("", status_code=202, responses=problem_answers(400, 401, 403, 404, 409, 422, 503))
+async def earn(
+    body: Earn,
+    response: Response,
+    service: TheService,
+    program_id: EarningProgram,
+    key: IdempotencyKey,
+    wait_s: WaitSeconds,
+) -> OperationAnswer:
+    """Credit one purchase. Too small a spend earns nothing, and the answer (200) says so."""
+    request = body.request(key)
+    (done,) = await service.write(
+        lambda connection: earns.accept(connection, program_id, [request], service.clock(), key_field="Idempotency-Key")
+    )
+    if done.refusal is not None:
+        raise done.refusal
+    assert done.operation_id is not None
+    return await accepted(service, response, done.operation_id, replayed=done.replayed, wait_s=wait_s)
+
+
+@router.post("/bulk", responses=problem_answers(401, 403, 409, 413, 422, 503))
+async def earn_bulk(body: BulkBody, service: TheService, program_id: EarningProgram) -> BulkAnswer:
+    """Credit many purchases in one call."""
+    requests = [item.request(item.event_id) for item in body.items]
+    done = await service.write(
+        lambda connection: earns.accept(connection, program_id, requests, service.clock()),
+        weight=len(requests),
+    )
+    results = [_result(one) for one in done]
+    counts = BulkCounts()
+    for result in results:
+        setattr(counts, result.status, getattr(counts, result.status) + 1)
+    return BulkAnswer(results=results, counts=counts)
+
+
+def _result(one: EarnAnswer) -> BulkResult:
+    return BulkResult(
+        event_id=one.key,
+        status=_status(one),
+        operation_id=one.operation_id,
+        points=one.points,
+        problem=None if one.refusal is None else problem_of(one.refusal),
+    )
+
+
+def _status(one: EarnAnswer) -> BulkStatus:
+    if one.refusal is not None:
+        return "refused"
+    if one.replayed:
+        return "replayed"
+    return "nothing_earned" if one.points == 0 else "accepted"

@@ -1,0 +1,216 @@
+"""Health and status: is it alive, is it ready, how does it fare."""
+
+import importlib.metadata
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from bridge.api.access import Caller
+from bridge.api.context import Service, TheService
+from bridge.api.shapes import Answer, hexadecimal, problem_answers
+from bridge.chain.errors import ChainError
+from bridge.store import batches, blocks, chainstate, lanes, members, operations, programs
+
+#: Blocks that the ledger may be behind the chain and still be ready.
+LAG_BLOCKS_MAX = 20
+#: What a signer must have to go on posting, in wei: some hundred full batches at one gwei.
+SIGNER_WEI_MIN = 10**16
+
+router = APIRouter(tags=["health"])
+
+
+class Check(Answer):
+    """One thing that readiness rests on."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class Readiness(Answer):
+    """Whether requests should come here."""
+
+    ready: bool
+    checks: list[Check]
+
+
+class ChainStatus(Answer):
+    """Where the chain and the ledger's picture of it stand."""
+
+    chain_id: int
+    url_kind: str
+    url: str
+    exchange: str | None
+    head: int
+    final: int
+    indexed: int
+    finality: str
+
+
+class Breaker(Answer):
+    """Why posting has stopped."""
+
+    reason: str
+
+
+class PostingStatus(Answer):
+    """What is still on its way to the chain."""
+
+    accepted_waiting: int
+    batches_in_flight: int
+    oldest_waiting_s: float | None
+    breaker: Breaker | None
+
+
+class Totals(Answer):
+    """What the ledger holds."""
+
+    operations: int
+    members: int
+    programs: int
+
+
+class Status(Answer):
+    """How the service fares."""
+
+    version: str
+    chain: ChainStatus
+    posting: PostingStatus
+    totals: Totals
+
+
+@router.get("/livez")
+def live() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz", responses={503: {"model": Readiness}})
+def ready(response: Response, service: TheService) -> Readiness:
+    """Whether the service can do its work: writer, chain, follower, contracts, signers, breaker."""
+    checks = [
+        _writer(service),
+        _chain(service),
+        _follower(service),
+        _exchange(service),
+        _signers(service),
+        _breaker(service),
+    ]
+    all_ok = all(check.ok for check in checks)
+    if not all_ok:
+        response.status_code = 503
+    return Readiness(ready=all_ok, checks=checks)
+
+
+@router.get("/metrics", response_class=Response)
+def metrics(service: TheService) -> Response:
+    """For Prometheus."""
+    return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _known(_: Caller) -> None:
+    """Any key will do."""
+
+
+@router.get("/v1/status", responses=problem_answers(401))
+def status(service: TheService, _: Annotated[None, Depends(_known)]) -> Status:
+    """Where chain, ledger and posting stand."""
+    now_ms = service.clock()
+    with service.database.read() as connection:
+        tip, final = blocks.tip(connection), blocks.newest_final(connection)
+        deployment = chainstate.get(connection)
+        waiting = operations.waiting(connection)
+        reason = chainstate.breaker_reason(connection)
+        totals = Totals(
+            operations=operations.count(connection),
+            members=members.count(connection),
+            programs=len(programs.all_programs(connection)),
+        )
+        in_flight = batches.count_unmined(connection)
+    indexed = 0 if tip is None else tip.number
+    return Status(
+        version=importlib.metadata.version("sarraf"),
+        chain=ChainStatus(
+            chain_id=service.chain_id,
+            url_kind="external" if service.embedded is None else "embedded",
+            url=service.rpc.url if service.embedded is not None else "configured",
+            exchange=hexadecimal(None if deployment is None else deployment.exchange),
+            head=max(service.posting.follower.head or 0, indexed),
+            final=0 if final is None else final.number,
+            indexed=indexed,
+            finality=str(service.finality),
+        ),
+        posting=PostingStatus(
+            accepted_waiting=waiting.count,
+            batches_in_flight=in_flight,
+            oldest_waiting_s=None if waiting.oldest_ms is None else (now_ms - waiting.oldest_ms) / 1000,
+            breaker=None if reason is None else Breaker(reason=reason),
+        ),
+        totals=totals,
+    )
+
+
+def gauges(service: Service) -> dict[str, float]:
+    """The numbers behind the gauges of `/metrics`."""
+    with service.database.read() as connection:
+        tip, final = blocks.tip(connection), blocks.newest_final(connection)
+        waiting = operations.waiting(connection).count
+        in_flight = batches.count_unmined(connection)
+        tripped = chainstate.breaker_reason(connection) is not None
+    indexed = 0 if tip is None else tip.number
+    return {
+        "sarraf_operations_waiting": waiting,
+        "sarraf_batches_in_flight": in_flight,
+        "sarraf_writer_queue": service.writer.waiting,
+        "sarraf_chain_head": max(service.posting.follower.head or 0, indexed),
+        "sarraf_chain_indexed": indexed,
+        "sarraf_chain_final": 0 if final is None else final.number,
+        "sarraf_breaker_tripped": int(tripped),
+    }
+
+
+def _writer(service: Service) -> Check:
+    ok = service.writer.running and not service.bug.is_set()
+    return Check(name="ledger", ok=ok, detail="writes" if ok else "the writer stopped")
+
+
+def _chain(service: Service) -> Check:
+    if service.embedded is not None and not service.embedded.is_running:
+        failure = service.embedded.failure
+        detail = failure.detail if failure is not None else f"the embedded chain is {service.embedded.state.value}"
+        return Check(name="chain", ok=False, detail=detail)
+    try:
+        head = service.rpc.head_number()
+    except ChainError as trouble:
+        return Check(name="chain", ok=False, detail=trouble.detail)
+    return Check(name="chain", ok=True, detail=f"head {head}")
+
+
+def _follower(service: Service) -> Check:
+    health = service.posting.health.follower
+    if health.ended or health.trouble is not None:
+        return Check(name="follower", ok=False, detail=health.trouble or "ended")
+    tip = service.read(blocks.tip)
+    indexed = 0 if tip is None else tip.number
+    lag = max(0, (service.posting.follower.head or 0) - indexed)
+    return Check(name="follower", ok=lag <= LAG_BLOCKS_MAX, detail=f"block {indexed}, {lag} behind")
+
+
+def _exchange(service: Service) -> Check:
+    deployment = service.read(chainstate.get)
+    address = None if deployment is None else deployment.exchange
+    return Check(name="exchange", ok=address is not None, detail=hexadecimal(address) or "not on the chain yet")
+
+
+def _signers(service: Service) -> Check:
+    try:
+        short = [one.role for one in service.read(lanes.all_lanes) if service.rpc.balance(one.address) < SIGNER_WEI_MIN]
+    except ChainError as trouble:
+        return Check(name="signers", ok=False, detail=trouble.detail)
+    detail = "funded" if not short else f"nearly out of gas money: {', '.join(short)}"
+    return Check(name="signers", ok=not short, detail=detail)
+
+
+def _breaker(service: Service) -> Check:
+    reason = service.read(chainstate.breaker_reason)
+    return Check(name="breaker", ok=reason is None, detail=reason or "closed")

@@ -1,0 +1,62 @@
+"""Metrics for Prometheus: requests as they pass, the state of ledger and chain when it is asked for."""
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+#: Names and help of the gauges that are read from the service at each scrape.
+GAUGES = {
+    "sarraf_operations_waiting": "accepted operations that wait for a batch",
+    "sarraf_batches_in_flight": "batches frozen or sent and in no canonical block",
+    "sarraf_writer_queue": "requests that wait for the ledger's writer",
+    "sarraf_chain_head": "the newest block that the node told of",
+    "sarraf_chain_indexed": "the newest block taken into the ledger",
+    "sarraf_chain_final": "the newest final block",
+    "sarraf_breaker_tripped": "1 while posting is stopped",
+}
+
+
+class Metrics:
+    """One registry for one app."""
+
+    def __init__(self, gauges: Callable[[], dict[str, float]]) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "sarraf_http_requests",
+            "requests answered",
+            ["method", "route", "status"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "sarraf_http_seconds",
+            "seconds to answer",
+            ["method", "route"],
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self._registry.register(_Gauges(gauges))
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One request was answered; `route` is the pattern, so that ids do not become labels."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+    def text(self) -> bytes:
+        """Everything, as Prometheus reads it."""
+        return generate_latest(self._registry)
+
+
+class _Gauges(Collector):
+    def __init__(self, gauges: Callable[[], dict[str, float]]) -> None:
+        self._gauges = gauges
+
+    def describe(self) -> Iterable[Metric]:
+        return [GaugeMetricFamily(name, GAUGES[name]) for name in GAUGES]
+
+    def collect(self) -> Iterable[Metric]:
+        for name, value in self._gauges().items():
+            yield GaugeMetricFamily(name, GAUGES[name], value=value)

@@ -1,0 +1,162 @@
+"""Operations: what became of each request that changes points."""
+
+import dataclasses
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Response
+
+from bridge.api.access import Reader
+from bridge.api.context import Service, TheService
+from bridge.api.shapes import Answer, PageAsk, hex_of, hexadecimal, problem_answers, rfc3339, time_of
+from bridge.store import members, operations
+from bridge.store.operations import Filter, Operation
+from exchange.operations import OperationState
+
+router = APIRouter(prefix="/v1", tags=["operations"])
+
+DONE = ("final", "failed", "cancelled")
+_STEPS = (("submitted", "submitted_ms"), ("confirmed", "confirmed_ms"), ("final", "final_ms"))
+
+
+class Step(Answer):
+    """When an operation reached a state."""
+
+    state: str
+    at: str
+
+
+class SwapDetail(Answer):
+    """The other half of a swap."""
+
+    to_program_id: str
+    to_member_id: str
+    points_out: int
+    quote_id: str
+    terms_id: str
+    settlement_micro: int
+
+
+class OperationAnswer(Answer):
+    """One accepted request that changes points, and how far it has come."""
+
+    id: str
+    kind: str
+    program_id: str
+    member_id: str
+    points: int
+    state: str
+    reason: str | None
+    idempotency_key: str
+    tag: str
+    created_at: str
+    occurred_at: str | None
+    steps: list[Step]
+    batch_id: str | None
+    transaction: str | None
+    block: int | None
+    swap: SwapDetail | None
+
+
+class OperationPage(Answer):
+    """One page of operations."""
+
+    items: list[OperationAnswer]
+    next: str | None
+    previous: str | None
+
+
+@router.get("/operations/{operation_id}", responses=problem_answers(401, 404))
+def show(operation_id: str, service: TheService, caller: Reader) -> OperationAnswer:
+    """One operation, for the programs that it concerns."""
+    return answer(service.read(lambda connection: operations.by_id(connection, operation_id, caller.program_id)))
+
+
+@router.get("/operations", responses=problem_answers(401, 404, 422))
+def list_all(
+    service: TheService,
+    caller: Reader,
+    ask: PageAsk,
+    member_id: Annotated[str | None, Query(max_length=40)] = None,
+    kind: Literal["earn", "redemption", "swap"] | None = None,
+    state: Annotated[OperationState | None, Query()] = None,
+) -> OperationPage:
+    """Operations that concern the caller's program, newest first."""
+    wanted = Filter(caller.program_id, member_id, kind, None if state is None else state.value)
+    with service.database.read() as connection:
+        if member_id is not None:
+            members.by_id(connection, member_id, caller.program_id)
+        page = operations.page(connection, wanted, ask)
+    return OperationPage(items=[answer(one) for one in page.items], next=page.next, previous=page.previous)
+
+
+def answer(one: Operation) -> OperationAnswer:
+    """An operation as callers see it."""
+    times = ((state, getattr(one, column)) for state, column in _STEPS)
+    steps = [Step(state="accepted", at=time_of(one.created_ms))]
+    steps += [Step(state=state, at=time_of(ms)) for state, ms in times if ms is not None]
+    return OperationAnswer(
+        id=one.id,
+        kind=one.kind,
+        program_id=one.program_id,
+        member_id=one.member_id,
+        points=one.points,
+        state=one.state,
+        reason=one.reason,
+        idempotency_key=one.idempotency_key,
+        tag=hex_of(one.tag),
+        created_at=time_of(one.created_ms),
+        occurred_at=rfc3339(one.occurred_ms),
+        steps=steps,
+        batch_id=one.batch_id,
+        transaction=hexadecimal(one.transaction_hash),
+        block=one.block_number,
+        swap=None if one.swap is None else SwapDetail(**dataclasses.asdict(one.swap)),
+    )
+
+
+async def accepted(
+    service: Service, response: Response, operation_id: str, *, replayed: bool, wait_s: int
+) -> OperationAnswer:
+    """The answer to a request that changes points.
+
+    A repeat has the first answer again: the operation as it was when it was accepted. A caller that prefers to wait
+    has the operation as it is when it is done, or when the time is over.
+    """
+    if replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    if wait_s:
+        found = await _wait(service, operation_id, wait_s)
+        response.headers["Preference-Applied"] = f"wait={wait_s}"
+        if found.state in DONE:
+            response.status_code = 200
+        return answer(found)
+    found = service.read(lambda connection: operations.by_id(connection, operation_id))
+    if found.points == 0:  # nothing was earned: done as soon as it was remembered
+        response.status_code = 200
+        return answer(found)
+    return answer(_as_accepted(found))
+
+
+def _as_accepted(found: Operation) -> Operation:
+    return dataclasses.replace(
+        found,
+        state=OperationState.ACCEPTED.value,
+        reason=None,
+        batch_id=None,
+        submitted_ms=None,
+        confirmed_ms=None,
+        final_ms=None,
+        transaction_hash=None,
+        block_number=None,
+    )
+
+
+async def _wait(service: Service, operation_id: str, wait_s: int) -> Operation:
+    deadline_ms = service.clock() + wait_s * 1000
+    async with service.hub.listener() as changes:
+        while True:
+            found = service.read(lambda connection: operations.by_id(connection, operation_id))
+            left_ms = deadline_ms - service.clock()
+            if found.state in DONE or left_ms <= 0:
+                return found
+            await changes.wait(left_ms / 1000)

@@ -1,0 +1,157 @@
+"""Programs and their API keys."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from bridge.api.access import Operator, Reader
+from bridge.api.context import Service, TheService
+from bridge.api.shapes import Answer, Body, PageAsk, Whole, hex_of, hexadecimal, problem_answers, time_of
+from bridge.store import keys, lanes, programs
+from bridge.store.ids import new_id
+from bridge.store.programs import NewProgram, Program
+from exchange.earning import EarningRate
+from exchange.errors import Forbidden, Invalid
+from exchange.points import Points
+
+NAME_LENGTH_MAX = 64
+CURRENCY_LENGTH_MAX = 32
+SYMBOL_PATTERN = r"^[A-Z][A-Z0-9]{1,10}$"
+EXPIRY_DAYS_MAX = 36_500
+
+router = APIRouter(prefix="/v1", tags=["programs"])
+
+
+class UnknownScope(Invalid):
+    """Raised when a key is asked for with a scope that does not exist or that a program's key cannot have."""
+
+    type = "unknown-scope"
+
+
+class Rate(Body):
+    """So many points for every full `per_minor_units` of money spent."""
+
+    points: Whole
+    per_minor_units: Whole
+
+
+class ProgramBody(Body):
+    """A new program."""
+
+    name: Annotated[str, Field(min_length=1, max_length=NAME_LENGTH_MAX)]
+    symbol: Annotated[str, Field(pattern=SYMBOL_PATTERN, description="2 to 11 capitals and digits")]
+    currency: Annotated[
+        str, Field(min_length=1, max_length=CURRENCY_LENGTH_MAX, description="what its points are called")
+    ]
+    earning_rate: Rate
+    expiry_days: Annotated[Whole, Field(ge=1, le=EXPIRY_DAYS_MAX)] | None = None
+
+
+class ProgramAnswer(Answer):
+    """A program and its token."""
+
+    id: str
+    name: str
+    symbol: str
+    currency: str
+    earning_rate: Rate
+    expiry_days: int | None
+    state: str
+    token: str | None
+    issuer: str
+    admin: str
+    created_at: str
+
+
+class ProgramPage(Answer):
+    """One page of programs."""
+
+    items: list[ProgramAnswer]
+    next: str | None
+    previous: str | None
+
+
+class KeyBody(Body):
+    """A new API key."""
+
+    scopes: Annotated[list[str], Field(min_length=1, max_length=len(keys.SCOPES))]
+
+
+class KeyAnswer(Answer):
+    """A new API key, whose text is shown this once."""
+
+    id: str
+    key: str
+    scopes: list[str]
+    program_id: str | None
+
+
+@router.post("/programs", status_code=202, responses=problem_answers(401, 403, 409, 422, 503))
+async def create(body: ProgramBody, service: TheService, _: Operator) -> ProgramAnswer:
+    """Create a program: its token is deployed and admitted, after which the program is active."""
+    rate = EarningRate(Points(body.earning_rate.points), body.earning_rate.per_minor_units)
+    new = NewProgram(new_id("program"), body.name, body.symbol, body.currency, rate, body.expiry_days)
+    async with service.creating_program:
+        first = service.read(lanes.next_key_index)
+        issuer, admin = service.set_up.lane(first), service.set_up.lane(first + 1)
+        made = await service.write(
+            lambda connection: service.set_up.create_program(connection, new, issuer, admin, service.clock())
+        )
+    return _answer(service, made)
+
+
+@router.get("/programs", responses=problem_answers(401))
+def list_all(service: TheService, _: Reader, ask: PageAsk) -> ProgramPage:
+    """Programs, oldest first. Every key sees all: partners need to find one another."""
+    page = service.read(lambda connection: programs.page(connection, ask))
+    return ProgramPage(items=[_answer(service, one) for one in page.items], next=page.next, previous=page.previous)
+
+
+@router.get("/programs/{program_id}", responses=problem_answers(401, 404))
+def show(program_id: str, service: TheService, _: Reader) -> ProgramAnswer:
+    """One program."""
+    return _answer(service, service.read(lambda connection: programs.by_id(connection, program_id)))
+
+
+@router.post("/programs/{program_id}/keys", status_code=201, responses=problem_answers(401, 403, 404, 409, 422))
+async def create_key(program_id: str, body: KeyBody, service: TheService, _: Operator) -> KeyAnswer:
+    """A key for a program. Two live keys may have the same scopes, so that one can be replaced without a gap."""
+    for place, scope in enumerate(body.scopes):
+        if scope not in keys.SCOPES or scope == "operator":
+            allowed = ", ".join(one for one in keys.SCOPES if one != "operator")
+            raise UnknownScope(
+                f"{scope!r} is no scope of a program's key; choose from {allowed}", field=f"scopes.{place}"
+            )
+    service.read(lambda connection: programs.by_id(connection, program_id))
+    made, text = await service.write(
+        lambda connection: keys.create(
+            connection, program_id=program_id, scopes=set(body.scopes), now_ms=service.clock()
+        )
+    )
+    return KeyAnswer(id=made.id, key=text, scopes=sorted(made.scopes), program_id=made.program_id)
+
+
+@router.delete("/keys/{key_id}", status_code=204, responses=problem_answers(401, 403, 404))
+async def revoke_key(key_id: str, service: TheService, caller: Operator) -> None:
+    """End a key at once."""
+    if key_id == caller.id:
+        raise Forbidden("a key cannot revoke itself: use the one that replaces it", field="key_id")
+    await service.write(lambda connection: keys.revoke(connection, key_id, service.clock()))
+
+
+def _answer(service: Service, one: Program) -> ProgramAnswer:
+    issuer, admin = service.read(lambda connection: programs.addresses(connection, one))
+    return ProgramAnswer(
+        id=one.id,
+        name=one.name,
+        symbol=one.symbol,
+        currency=one.currency,
+        earning_rate=Rate(points=one.earning_rate.points, per_minor_units=one.earning_rate.per_minor_units),
+        expiry_days=one.expiry_days,
+        state=one.state,
+        token=hexadecimal(one.token),
+        issuer=hex_of(issuer),
+        admin=hex_of(admin),
+        created_at=time_of(one.created_ms),
+    )

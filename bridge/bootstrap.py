@@ -1,0 +1,315 @@
+"""The one place where the parts are wired together."""
+
+import fcntl
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+import uvicorn
+
+from bridge.api.app import create_app
+from bridge.api.context import Service
+from bridge.api.health import gauges
+from bridge.api.metrics import Metrics
+from bridge.api.rates import RateLimiter
+from bridge.chain.embedded import EmbeddedChain
+from bridge.chain.files import write_durably
+from bridge.chain.finality import FinalityRule
+from bridge.chain.journal import JournalBlock
+from bridge.chain.keystore import EncryptedKeystore, Keystore, WellKnownKeys
+from bridge.chain.rpc import Rpc
+from bridge.posting.clock import Clock, system_clock
+from bridge.posting.follower import Follower
+from bridge.posting.hub import Hub
+from bridge.posting.poster import Pace, Poster
+from bridge.posting.reconciler import Reconciler
+from bridge.posting.service import Posting
+from bridge.posting.setup import SetUp
+from bridge.settings import Settings
+from bridge.store import blocks, chainstate, keys
+from bridge.store.database import Database
+from bridge.store.writer import LedgerWriter
+from exchange.errors import Conflict, Unavailable
+
+LEDGER_FILE = "ledger.sqlite3"
+OPERATOR_KEY_FILE = "operator.key"
+SERVICE_FILE = "service.json"
+LOCK_FILE = "lock"
+#: How long a stop waits for requests and event streams before it ends them.
+GRACE_S = 3
+#: How deep calls may nest; Python's own default. web3 brings a library that raises it a hundredfold, and then one deeply
+#: nested request would overflow the stack and end the process instead of being refused.
+RECURSION_MAX = 1000
+#: How long deploying waits for the exchange to be on the chain.
+DEPLOY_WAIT_S = 600
+
+_log = logging.getLogger(__name__)
+
+
+class ServiceFailed(RuntimeError):
+    """A bug stopped the service: not an expected error, so nothing may carry on after it."""
+
+
+class DataInUse(Conflict):
+    """Raised when another process serves the same data directory."""
+
+    type = "data-in-use"
+
+
+class SettingsIncomplete(Conflict):
+    """Raised when the settings do not say something that cannot be guessed."""
+
+    type = "settings-incomplete"
+
+
+class DeploymentSlow(Unavailable):
+    """Raised when the exchange's creation was sent and is not final within the time that deploying waits."""
+
+    type = "deployment-slow"
+
+
+def serve(settings: Settings) -> None:
+    """Run the service until SIGTERM or Ctrl-C; when it returns, everything is stopped and saved.
+
+    Raises DataInUse, SettingsIncomplete, ChainError, and ServiceFailed when a bug stopped it.
+    """
+    ending: list[uvicorn.Server] = []
+
+    def end() -> None:
+        for server in ending:
+            server.should_exit = True
+
+    def interrupted(*_: object) -> None:
+        if not ending:  # still starting: give up; what was started is stopped on the way out
+            raise KeyboardInterrupt
+
+    # While it runs, the server handles these itself, and raises them once more when it has stopped: then they must not
+    # cut short what is left to stop.
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, interrupted)
+    with Running(settings, on_bug=end) as service:
+        config = uvicorn.Config(
+            create_app(service),
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+        server = uvicorn.Server(config)
+        ending.append(server)
+        listening = config.bind_socket()
+        url = f"http://{settings.host}:{listening.getsockname()[1]}"
+        note = settings.data / SERVICE_FILE
+        write_durably(note, json.dumps({"url": url, "pid": os.getpid()}).encode())
+        _log.info("Sarraf listens on %s; its ledger and keys are in %s", url, settings.data.resolve())
+        try:
+            server.run(sockets=[listening])
+        finally:
+            note.unlink(missing_ok=True)
+        if service.bug.is_set():
+            raise ServiceFailed("a part of the service failed unexpectedly; the log above says which")
+
+
+def deploy(settings: Settings) -> dict[str, object]:
+    """Put the exchange on the configured chain, or find it there; answers the deployment record, also kept in a file.
+
+    Raises DeploymentSlow, DataInUse, SettingsIncomplete, ChainError.
+    """
+    with Running(settings) as service:
+        changed = service.hub.thread_listener()
+        deadline_ms = service.clock() + DEPLOY_WAIT_S * 1000
+        while (record := service.read(chainstate.get)) is None or record.exchange is None:
+            if service.clock() > deadline_ms:
+                raise DeploymentSlow(f"the exchange is not on the chain after {DEPLOY_WAIT_S} s; ask again later")
+            changed.wait(1)
+            changed.clear()
+        assert record.exchange is not None and record.transaction_hash is not None
+        answer: dict[str, object] = {
+            "chain_id": record.chain_id,
+            "exchange": f"0x{record.exchange.hex()}",
+            "block": record.block_number,
+            "transaction": f"0x{record.transaction_hash.hex()}",
+            "genesis": f"0x{record.genesis_hash.hex()}",
+            "notice_s": record.notice_s,
+        }
+        file = settings.data / f"deployment-{record.chain_id}.json"
+        write_durably(file, json.dumps(answer, indent=2).encode() + b"\n", mode=0o644)
+        return answer | {"file": str(file)}
+
+
+class LedgerJournal:
+    """The embedded chain's journal, kept in the ledger."""
+
+    def __init__(self, database: Database, guard: threading.Lock) -> None:
+        self._database = database
+        self._guard = guard
+
+    def tip(self) -> int:
+        """The newest journaled block; waits for one that is on its way into the ledger."""
+        with self._guard, self._database.read() as connection:
+            tip = blocks.tip(connection)
+        return -1 if tip is None else tip.number
+
+    def blocks_after(self, number: int) -> Iterator[JournalBlock]:
+        """The journaled blocks above `number`, in order."""
+        with self._database.read() as connection:
+            for block, raw in blocks.journal_after(connection, number):
+                yield JournalBlock(block.number, block.hash, block.timestamp, raw)
+
+
+class Running(AbstractContextManager[Service]):
+    """A started service; leaving the context stops it. Raises DataInUse, SettingsIncomplete, ChainError."""
+
+    def __init__(
+        self, settings: Settings, *, clock: Clock = system_clock, on_bug: Callable[[], None] = lambda: None
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._on_bug = on_bug
+        self._undo: list[Callable[[], None]] = []
+
+    def __enter__(self) -> Service:
+        try:
+            return self._start()
+        except BaseException:
+            self._stop()
+            raise
+        finally:
+            sys.setrecursionlimit(RECURSION_MAX)
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        while self._undo:
+            self._undo.pop()()
+
+    def _start(self) -> Service:
+        settings = self._settings
+        lock = _take_data(settings.data)
+        self._undo.append(lock.close)
+        database = Database.in_file(settings.data / LEDGER_FILE)
+        self._undo.append(database.close)
+        hub, bug, guard = Hub(), threading.Event(), threading.Lock()
+
+        def stop_all() -> None:
+            bug.set()
+            self._on_bug()
+
+        writer = LedgerWriter(database, on_commit=hub.notify, on_bug=stop_all)
+        writer.start()
+        self._undo.append(writer.stop)
+        embedded = self._embedded_chain(LedgerJournal(database, guard))
+        url = embedded.url if embedded is not None else settings.rpc_url
+        assert url is not None
+        rpc = Rpc(url)
+        self._undo.append(rpc.close)
+        chain_id = rpc.chain_id()
+        keystore = _keystore(settings, chain_id)
+        finality = FinalityRule.parse(settings.finality or ("depth:0" if embedded else "finalized"))
+        set_up = SetUp(rpc, keystore, finality, funds_wei=settings.lane_funds_wei)
+        writer.run(lambda connection: set_up.bind(connection, notice_s=settings.notice_s, now_ms=self._clock()))
+        _operator_key(settings.data, writer, self._clock)
+        reconciler = Reconciler(database=database, rpc=rpc, clock=self._clock)
+        follower = Follower(
+            database=database,
+            writer=writer,
+            rpc=rpc,
+            finality=finality,
+            clock=self._clock,
+            journal=embedded is not None,
+            guard=guard,
+        )
+        poster = Poster(
+            database=database,
+            writer=writer,
+            rpc=rpc,
+            keystore=keystore,
+            clock=self._clock,
+            chain_id=chain_id,
+            pace=Pace(settings.batch_linger_ms, settings.batch_life_s),
+        )
+        posting = Posting(
+            follower=follower,
+            poster=poster,
+            reconciler=reconciler,
+            writer=writer,
+            hub=hub,
+            clock=self._clock,
+            on_bug=stop_all,
+        )
+        posting.start()
+        self._undo.append(posting.stop)
+        service = Service(
+            settings=settings,
+            clock=self._clock,
+            database=database,
+            writer=writer,
+            hub=hub,
+            rpc=rpc,
+            chain_id=chain_id,
+            embedded=embedded,
+            finality=finality,
+            set_up=set_up,
+            reconciler=reconciler,
+            posting=posting,
+            bug=bug,
+            limiter=RateLimiter(settings.requests_per_second),
+            metrics=Metrics(lambda: gauges(service)),
+        )
+        return service
+
+    def _embedded_chain(self, journal: LedgerJournal) -> EmbeddedChain | None:
+        if self._settings.rpc_url is not None:
+            return None
+        chain = EmbeddedChain(
+            self._settings.data / "chain", journal, block_interval_ms=self._settings.block_interval_ms
+        )
+        chain.start()
+        self._undo.append(chain.stop)
+        return chain
+
+
+def _take_data(directory: Path) -> IO[str]:
+    """Hold the data directory for this process; the lock ends with the process, however it ends."""
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = (directory / LOCK_FILE).open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise DataInUse(
+            f"another process serves {directory}; stop it, or name another directory", field="data"
+        ) from None
+    return lock
+
+
+def _keystore(settings: Settings, chain_id: int) -> Keystore:
+    if settings.keystore is None:
+        return WellKnownKeys(chain_id)
+    if settings.keystore_password_file is None:
+        raise SettingsIncomplete(
+            "a keystore needs its password: name a file that holds it", field="SARRAF_KEYSTORE_PASSWORD_FILE"
+        )
+    return EncryptedKeystore(settings.keystore, settings.keystore_password_file.read_text().strip())
+
+
+def _operator_key(directory: Path, writer: LedgerWriter, clock: Clock) -> None:
+    """The first operator key, made once and left in a file that only this user reads."""
+    file = directory / OPERATOR_KEY_FILE
+    if file.exists():
+        return
+
+    _, text = writer.run(partial(keys.create, program_id=None, scopes=keys.SCOPES, now_ms=clock()))
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as opened:
+        opened.write(text + "\n")

@@ -1,0 +1,107 @@
+"""`sarraf terms`: what two programs agree for one direction."""
+
+import re
+from typing import Annotated
+
+import typer
+
+from bridge.answers import Ratio, Terms
+from bridge.cli.errors import CliError
+from bridge.cli.lookup import find_program, symbols_by_id
+from bridge.cli.output import Json, emit, facts, flat, table
+from bridge.cli.target import connect
+
+app = typer.Typer(help="Terms between two programs.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(metavar="TERMS", help="The terms' id.")]
+
+
+@app.command()
+def propose(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="FROM", help="Whose points are given.")],
+    destination: Annotated[str, typer.Argument(metavar="TO", help="Whose points are received.")],
+    ratio: Annotated[str, typer.Option(help="Points given to points received, such as 3:1.")],
+    price_micro: Annotated[
+        int, typer.Option(help="What FROM owes TO for each point received, in millionths of the currency.")
+    ],
+    minimum: Annotated[int, typer.Option(help="Least points given in one swap.")] = 1,
+    increment: Annotated[int, typer.Option(help="Steps above the minimum.")] = 1,
+    currency: Annotated[str, typer.Option(help="ISO 4217 code of the settlement currency.")] = "USD",
+    json: Json = False,
+) -> None:
+    """Propose terms for one direction; the other program consents."""
+    with connect(context) as client:
+        made = client.propose_terms(
+            from_program_id=find_program(client, source)["id"],
+            to_program_id=find_program(client, destination)["id"],
+            ratio=_ratio(ratio),
+            minimum=minimum,
+            increment=increment,
+            settlement_price_micro=price_micro,
+            currency=currency,
+        )
+    _show(made, json)
+
+
+@app.command()
+def consent(context: typer.Context, terms: Id, json: Json = False) -> None:
+    """Consent to the other program's proposal."""
+    with connect(context) as client:
+        made = client.consent(terms)
+    _show(made, json)
+
+
+@app.command()
+def suspend(context: typer.Context, terms: Id, json: Json = False) -> None:
+    """Suspend a direction at once."""
+    with connect(context) as client:
+        made = client.suspend(terms)
+    _show(made, json)
+
+
+@app.command("list")
+def list_terms(
+    context: typer.Context,
+    source: Annotated[str | None, typer.Option("--from", help="Symbol or id of the source.")] = None,
+    destination: Annotated[str | None, typer.Option("--to", help="Symbol or id of the destination.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only those in this state, such as in_force.")] = None,
+    json: Json = False,
+) -> None:
+    """List terms, newest and oldest, of all directions or of some."""
+    with connect(context) as client:
+        found = list(
+            client.list_terms(
+                from_program_id=find_program(client, source)["id"] if source else None,
+                to_program_id=find_program(client, destination)["id"] if destination else None,
+                state=state,
+            )
+        )
+        symbols = symbols_by_id(client)
+    headings = ("from", "to", "ratio", "minimum", "increment", "price", "version", "state", "id")
+    rows = (
+        (
+            symbols.get(t["from_program_id"], t["from_program_id"]),
+            symbols.get(t["to_program_id"], t["to_program_id"]),
+            f"{t['ratio']['from_units']}:{t['ratio']['to_units']}",
+            t["minimum"],
+            t["increment"],
+            f"{t['settlement_price_micro']:,} micro-{t['currency']}",
+            t["version"],
+            t["state"],
+            t["id"],
+        )
+        for t in found
+    )
+    emit(found, json, lambda console: console.print(table("", headings, rows)))
+
+
+def _ratio(text: str) -> Ratio:
+    match = re.fullmatch(r"(\d+):(\d+)", text.strip())
+    if match is None:
+        raise CliError(f"{text!r} is no ratio: write points given and points received, such as 3:1")
+    return {"from_units": int(match[1]), "to_units": int(match[2])}
+
+
+def _show(terms: Terms, json: bool) -> None:
+    emit(terms, json, lambda console: console.print(facts(terms["state"], flat(terms))))

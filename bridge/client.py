@@ -1,0 +1,573 @@
+"""A typed, synchronous client of the HTTP API.
+
+It imports nothing of the service, so that it stays what a partner's own client would be. A call that may be
+repeated without harm is repeated, within the limits below, when the service cannot be reached or says that
+it is busy (429, 503): reads, and every change that carries its own idempotency key. All else is sent once.
+
+    ClientError
+    +-- ServiceUnreachable    nobody answered
+    +-- UnexpectedAnswer      somebody answered, but not this API
+    +-- ProblemAnswer         the service refused, and says why
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any, Self, TypedDict, cast
+from urllib.parse import quote as url_quote
+from urllib.parse import urlsplit
+
+import httpx2
+
+from bridge.answers import (
+    Audit,
+    Balance,
+    BulkAnswer,
+    EarningRate,
+    EarnItem,
+    Link,
+    LinkCode,
+    Member,
+    MemberPage,
+    Operation,
+    OperationPage,
+    Program,
+    ProgramKey,
+    ProgramPage,
+    Quote,
+    Ratio,
+    Readiness,
+    Status,
+    Terms,
+    TermsPage,
+)
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 60.0
+AUDIT_TIMEOUT_S = 300.0
+EVENTS_SILENCE_S_MAX = 90.0
+
+ATTEMPTS_MAX = 6
+BACKOFF_S_FIRST = 0.2
+BACKOFF_S_MAX = 5.0
+RETRY_AFTER_S_MAX = 30.0
+BUSY = frozenset({429, 503})
+
+CONNECTIONS_MAX = 32
+PAGE_ITEMS = 200
+PAGES_MAX = 100_000
+BULK_ITEMS_MAX = 1_000
+WAIT_S_MAX = 30
+BODY_SHOWN_MAX = 200
+
+PROBLEM_PREFIX = "urn:sarraf:problem:"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class ClientError(Exception):
+    """Root of everything that a call can end in besides its answer."""
+
+
+class ServiceUnreachable(ClientError):
+    """Raised when no answer came, after as many attempts as the call allows."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"the service at {url} cannot be reached: {reason}")
+        self.url = url
+        self.reason = reason
+
+
+class UnexpectedAnswer(ClientError):
+    """Raised when an answer is neither this API's success nor its problem: another server, or a proxy."""
+
+    def __init__(self, status: int, body: str) -> None:
+        super().__init__(f"unexpected answer with status {status}: {body[:BODY_SHOWN_MAX]!r}")
+        self.status = status
+        self.body = body
+
+
+class ProblemAnswer(ClientError):
+    """Raised when the service refused a call and said why (RFC 9457).
+
+    `type` is the stable slug, such as "insufficient-points"; `field`, `limit` and `nearest` are None where
+    the refusal has none.
+    """
+
+    def __init__(self, status: int, body: Mapping[str, Any]) -> None:
+        self.status = status
+        self.type = str(body.get("type", "about:blank")).removeprefix(PROBLEM_PREFIX)
+        self.title = str(body.get("title") or self.type)
+        self.detail = str(body.get("detail") or self.title)
+        self.field: str | None = body.get("field")
+        self.limit: int | str | None = body.get("limit")
+        self.nearest: int | str | None = body.get("nearest")
+        self.request_id: str | None = body.get("request_id")
+        super().__init__(self.detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """An operation that was asked for. `replayed`: an earlier request with the same key had made it."""
+
+    operation: Operation
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """A member. `created` is False when the number was enrolled before."""
+
+    member: Member
+    created: bool
+
+
+class OperationEvent(TypedDict):
+    """What the event stream tells of one step of one operation."""
+
+    operation_id: str
+    program_id: str
+    kind: str
+    state: str
+    at: str
+
+
+class Client:
+    """The API at one URL under one key. May be shared by threads; close it, or use it in a `with` block."""
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        api_key: str | None = None,
+        *,
+        transport: httpx2.BaseTransport | None = None,
+        read_timeout_s: float = READ_TIMEOUT_S,
+        sleep: Callable[[float], None] = time.sleep,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._read_timeout_s = read_timeout_s
+        self._sleep = sleep
+        self._chance = chance
+        host = urlsplit(self.url).hostname or ""
+        headers = {"User-Agent": "sarraf-client", "Accept": "application/json"}
+        if api_key is not None:
+            headers["Authorization"] = f"Bearer {api_key}"
+        self._http = httpx2.Client(
+            base_url=self.url,
+            headers=headers,
+            transport=transport,
+            timeout=_timeout(read_timeout_s),
+            limits=httpx2.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX),
+            # A proxy named in the environment is never meant for this machine itself.
+            trust_env=host not in LOOPBACK,
+            # Making a TLS context costs more than the call; plain HTTP has no use for one.
+            verify=self.url.startswith("https:"),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    # Programs and keys
+
+    def create_program(
+        self,
+        *,
+        name: str,
+        symbol: str,
+        currency: str,
+        earning_rate: EarningRate,
+        expiry_days: int | None = None,
+    ) -> Program:
+        """Ask for a program; its token is being deployed until its state is "active"."""
+        body = {
+            "name": name,
+            "symbol": symbol,
+            "currency": currency,
+            "earning_rate": earning_rate,
+            "expiry_days": expiry_days,
+        }
+        return cast(Program, self._post("/v1/programs", body))
+
+    def program(self, program_id: str) -> Program:
+        """One program."""
+        return cast(Program, self._get(f"/v1/programs/{_part(program_id)}"))
+
+    def programs(self) -> Iterator[Program]:
+        """All programs, page by page."""
+        for page in self._pages("/v1/programs", {}, page_items=None):
+            yield from cast(ProgramPage, page)["items"]
+
+    def create_key(self, program_id: str, scopes: Sequence[str]) -> ProgramKey:
+        """A new key of a program. The secret is in this answer only."""
+        return cast(ProgramKey, self._post(f"/v1/programs/{_part(program_id)}/keys", {"scopes": list(scopes)}))
+
+    def revoke_key(self, key_id: str) -> None:
+        """End a key at once."""
+        self._send("DELETE", f"/v1/keys/{_part(key_id)}", repeatable=True)
+
+    # Members and links
+
+    def enrol(self, member_number: str) -> Enrolled:
+        """Enrol a member number in the key's program; an enrolled number gives the same member again."""
+        response = self._send("POST", "/v1/members", body={"member_number": member_number}, repeatable=True)
+        return Enrolled(cast(Member, _json(response)), response.status_code == 201)
+
+    def member(self, member_id: str) -> Member:
+        """One member."""
+        return cast(Member, self._get(f"/v1/members/{_part(member_id)}"))
+
+    def members(self, *, member_number: str | None = None) -> Iterator[Member]:
+        """All members that the key may see, page by page."""
+        for page in self._pages("/v1/members", {"member_number": member_number}):
+            yield from cast(MemberPage, page)["items"]
+
+    def balance(self, member_id: str) -> Balance:
+        """A member's points."""
+        return cast(Balance, self._get(f"/v1/members/{_part(member_id)}/balance"))
+
+    def link_code(self, member_id: str) -> LinkCode:
+        """A one-time code for one side of a link. Asking again is harmless: a spare code runs out unused."""
+        return cast(LinkCode, self._post(f"/v1/members/{_part(member_id)}/link-codes", None, repeatable=True))
+
+    def link(self, codes: Sequence[str]) -> Link:
+        """Link the memberships that the codes stand for."""
+        return cast(Link, self._post("/v1/links", {"codes": list(codes)}))
+
+    def show_link(self, link_id: str) -> Link:
+        """One link."""
+        return cast(Link, self._get(f"/v1/links/{_part(link_id)}"))
+
+    # Earning and redeeming
+
+    def earn_bulk(self, items: Sequence[EarnItem]) -> BulkAnswer:
+        """Up to BULK_ITEMS_MAX earns, each of which succeeds or is refused on its own."""
+        assert 1 <= len(items) <= BULK_ITEMS_MAX
+        return cast(BulkAnswer, self._post("/v1/earns/bulk", {"items": list(items)}, repeatable=True))
+
+    def earn(self, member_number: str, *, key: str, spend_minor: int, wait_s: int | None = None) -> Posted:
+        """Points for one purchase of `spend_minor` cents."""
+        body = {"member_number": member_number, "spend_minor": spend_minor}
+        return self._operation("/v1/earns", body, key=key, wait_s=wait_s)
+
+    def redeem(
+        self,
+        member_number: str,
+        *,
+        key: str,
+        points: int,
+        description: str | None = None,
+        wait_s: int | None = None,
+    ) -> Posted:
+        """Spend points; refused with `insufficient-points` when they are not there."""
+        body: dict[str, Any] = {"member_number": member_number, "points": points}
+        if description is not None:
+            body["description"] = description
+        return self._operation("/v1/redemptions", body, key=key, wait_s=wait_s)
+
+    # Terms, quotes and swaps
+
+    def propose_terms(
+        self,
+        *,
+        from_program_id: str,
+        to_program_id: str,
+        ratio: Ratio,
+        minimum: int,
+        increment: int,
+        settlement_price_micro: int,
+        currency: str = "USD",
+    ) -> Terms:
+        """Propose terms for one direction; the other program consents."""
+        body = {
+            "from_program_id": from_program_id,
+            "to_program_id": to_program_id,
+            "ratio": ratio,
+            "minimum": minimum,
+            "increment": increment,
+            "settlement_price_micro": settlement_price_micro,
+            "currency": currency,
+        }
+        return cast(Terms, self._post("/v1/terms", body))
+
+    def consent(self, terms_id: str) -> Terms:
+        """Consent to the other program's proposal."""
+        return cast(Terms, self._post(f"/v1/terms/{_part(terms_id)}/consent", None))
+
+    def suspend(self, terms_id: str) -> Terms:
+        """Suspend a direction at once."""
+        return cast(Terms, self._post(f"/v1/terms/{_part(terms_id)}/suspend", None))
+
+    def show_terms(self, terms_id: str) -> Terms:
+        """One version of one direction's terms."""
+        return cast(Terms, self._get(f"/v1/terms/{_part(terms_id)}"))
+
+    def list_terms(
+        self,
+        *,
+        from_program_id: str | None = None,
+        to_program_id: str | None = None,
+        state: str | None = None,
+    ) -> Iterator[Terms]:
+        """Terms, page by page, of the directions and state asked for."""
+        asked = {"from_program_id": from_program_id, "to_program_id": to_program_id, "state": state}
+        for page in self._pages("/v1/terms", asked, page_items=None):
+            yield from cast(TermsPage, page)["items"]
+
+    def quote(
+        self,
+        *,
+        to_program_id: str,
+        member_id: str | None = None,
+        member_number: str | None = None,
+        amount_in: int | None = None,
+        amount_out: int | None = None,
+    ) -> Quote:
+        """A firm offer for one of `amount_in` and `amount_out`. Asking again is harmless: offers expire."""
+        asked = {
+            "to_program_id": to_program_id,
+            "member_id": member_id,
+            "member_number": member_number,
+            "amount_in": amount_in,
+            "amount_out": amount_out,
+        }
+        body = {name: value for name, value in asked.items() if value is not None}
+        return cast(Quote, self._post("/v1/quotes", body, repeatable=True))
+
+    def show_quote(self, quote_id: str) -> Quote:
+        """One quote."""
+        return cast(Quote, self._get(f"/v1/quotes/{_part(quote_id)}"))
+
+    def swap(self, quote_id: str, *, key: str, wait_s: int | None = None) -> Posted:
+        """Accept a quote."""
+        return self._operation("/v1/swaps", {"quote_id": quote_id}, key=key, wait_s=wait_s)
+
+    # Operations and the state of things
+
+    def operation(self, operation_id: str) -> Operation:
+        """One operation with its steps."""
+        return cast(Operation, self._get(f"/v1/operations/{_part(operation_id)}"))
+
+    def operations(
+        self,
+        *,
+        member_id: str | None = None,
+        kind: str | None = None,
+        state: str | None = None,
+        page_items: int = PAGE_ITEMS,
+    ) -> Iterator[Operation]:
+        """Operations that the key may see, page by page."""
+        asked = {"member_id": member_id, "kind": kind, "state": state}
+        for page in self._pages("/v1/operations", asked, page_items=page_items):
+            yield from cast(OperationPage, page)["items"]
+
+    def audit(self) -> Audit:
+        """Ledger against chain, now. May take a while."""
+        return cast(Audit, self._get("/v1/audit", timeout_s=AUDIT_TIMEOUT_S))
+
+    def status(self) -> Status:
+        """Where chain, posting and ledger stand."""
+        return cast(Status, self._get("/v1/status"))
+
+    def readiness(self) -> tuple[bool, Readiness]:
+        """Whether the service is ready, with its checks. Asked once: not being ready is an answer too."""
+        response = self._send("GET", "/readyz", repeatable=False, raise_for=False)
+        if response.status_code not in (200, 503):
+            raise _refusal(response)
+        return response.status_code == 200, cast(Readiness, _json(response))
+
+    def watch(self, *, after: str | None = None) -> Iterator[tuple[str, OperationEvent]]:
+        """Steps of operations as they happen, each with its cursor; takes up again after a lost connection.
+
+        Raises ServiceUnreachable when the connection was lost ATTEMPTS_MAX times without an event between.
+        """
+        failures = 0
+        cursor = after
+        while True:
+            try:
+                for event in self._stream(cursor):
+                    failures = 0
+                    cursor = event.id or cursor
+                    if event.event == "operation":
+                        yield cursor or "", cast(OperationEvent, event.json())
+            except httpx2.TransportError as error:
+                failures += 1
+                if failures >= ATTEMPTS_MAX:
+                    raise ServiceUnreachable(self.url, _reason(error)) from error
+            else:
+                failures += 1
+                if failures >= ATTEMPTS_MAX:
+                    raise ServiceUnreachable(self.url, "the event stream ends again and again")
+            self._sleep(self._backoff_s(failures))
+
+    def _stream(self, cursor: str | None) -> Iterator[httpx2.ServerSentEvent]:
+        headers = {"Accept": "text/event-stream"}
+        if cursor is not None:
+            headers["Last-Event-ID"] = cursor
+        timeout = _timeout(EVENTS_SILENCE_S_MAX)
+        with self._http.stream("GET", "/v1/events", headers=headers, timeout=timeout) as response:
+            if not response.is_success:
+                response.read()
+                raise _refusal(response)
+            yield from httpx2.EventSource(response)
+
+    def _operation(self, path: str, body: Mapping[str, Any], *, key: str, wait_s: int | None) -> Posted:
+        headers = {"Idempotency-Key": key}
+        timeout_s = None
+        if wait_s is not None:
+            assert 0 <= wait_s <= WAIT_S_MAX
+            headers["Prefer"] = f"wait={wait_s}"
+            timeout_s = self._read_timeout_s + wait_s
+        response = self._send("POST", path, body=body, headers=headers, repeatable=True, timeout_s=timeout_s)
+        replayed = response.headers.get("Idempotency-Replayed", "").lower() == "true"
+        return Posted(cast(Operation, _json(response)), replayed)
+
+    def _get(self, path: str, *, timeout_s: float | None = None) -> Any:
+        return _json(self._send("GET", path, repeatable=True, timeout_s=timeout_s))
+
+    def _post(self, path: str, body: Mapping[str, Any] | None, *, repeatable: bool = False) -> Any:
+        return _json(self._send("POST", path, body=body, repeatable=repeatable))
+
+    def _pages(
+        self,
+        path: str,
+        asked: Mapping[str, str | None],
+        *,
+        page_items: int | None = PAGE_ITEMS,
+    ) -> Iterator[Any]:
+        params = {name: value for name, value in asked.items() if value is not None}
+        if page_items is not None:
+            params["limit"] = str(page_items)
+        for _ in range(PAGES_MAX):
+            page = _json(self._send("GET", path, params=params, repeatable=True))
+            yield page
+            cursor = page.get("next")
+            if cursor is None:
+                return
+            params["cursor"] = cursor
+        raise AssertionError(f"{path} has more than {PAGES_MAX} pages, or its cursors run in a circle")
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        repeatable: bool,
+        body: Mapping[str, Any] | None = None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        raise_for: bool = True,
+    ) -> httpx2.Response:
+        request = self._http.build_request(
+            method,
+            path,
+            json=body,
+            params=params,
+            headers=headers,
+            timeout=_timeout(self._read_timeout_s if timeout_s is None else timeout_s),
+        )
+        response = self._repeat(request) if repeatable else self._once(request)
+        if raise_for and not response.is_success:
+            raise _refusal(response)
+        return response
+
+    def _once(self, request: httpx2.Request) -> httpx2.Response:
+        try:
+            return self._http.send(request)
+        except httpx2.RequestError as error:
+            raise ServiceUnreachable(self.url, _reason(error)) from error
+
+    def _repeat(self, request: httpx2.Request) -> httpx2.Response:
+        """Send until an answer is neither "busy" nor missing, ATTEMPTS_MAX times at most."""
+        attempt = 1
+        while True:
+            try:
+                response = self._http.send(request)
+            except httpx2.TransportError as error:
+                if attempt == ATTEMPTS_MAX:
+                    raise ServiceUnreachable(self.url, _reason(error)) from error
+                wait_s = self._backoff_s(attempt)
+            except httpx2.RequestError as error:
+                raise ServiceUnreachable(self.url, _reason(error)) from error
+            else:
+                if response.status_code not in BUSY or attempt == ATTEMPTS_MAX:
+                    return response
+                told_s = _retry_after_s(response)
+                # A longer pause than this is for the caller to decide about, who sees the refusal itself.
+                if told_s is not None and told_s > RETRY_AFTER_S_MAX:
+                    return response
+                wait_s = self._backoff_s(attempt) if told_s is None else told_s
+            self._sleep(wait_s)
+            attempt += 1
+
+    def _backoff_s(self, attempt: int) -> float:
+        """Doubling from BACKOFF_S_FIRST; half of it by chance, so that many clients do not return as one."""
+        full = min(BACKOFF_S_FIRST * (1 << (attempt - 1)), BACKOFF_S_MAX)
+        return full / 2 + full / 2 * self._chance()
+
+
+def _timeout(read_s: float) -> httpx2.Timeout:
+    return httpx2.Timeout(read_s, connect=CONNECT_TIMEOUT_S)
+
+
+def _part(value: str) -> str:
+    """An id as one path segment, whatever a caller typed."""
+    return url_quote(value, safe="")
+
+
+def _json(response: httpx2.Response) -> Any:
+    try:
+        value = response.json()
+    except ValueError as error:
+        raise UnexpectedAnswer(response.status_code, response.text) from error
+    if not isinstance(value, dict):
+        raise UnexpectedAnswer(response.status_code, response.text)
+    return value
+
+
+def _refusal(response: httpx2.Response) -> ClientError:
+    try:
+        body = response.json()
+    except ValueError:
+        return UnexpectedAnswer(response.status_code, response.text)
+    if not isinstance(body, dict) or "type" not in body:
+        return UnexpectedAnswer(response.status_code, response.text)
+    return ProblemAnswer(response.status_code, body)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _retry_after_s(response: httpx2.Response) -> float | None:
+    """What `Retry-After` asks for, in seconds; None when it is absent or cannot be read."""
+    told = response.headers.get("Retry-After")
+    if told is None:
+        return None
+    if told.isdecimal():
+        return float(told)
+    try:
+        at = parsedate_to_datetime(told)
+    except ValueError:
+        return None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return max(0.0, (at - datetime.now(UTC)).total_seconds())

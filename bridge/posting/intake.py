@@ -1,0 +1,230 @@
+"""Intake: what one block says, written into the ledger in one transaction.
+
+A batch is confirmed by the event that the contract emits for its sequence, compared with the digest that was frozen: a
+receipt's status alone proves nothing about which batch was taken. Another digest at our sequence means that somebody
+else uses the key: the breaker trips.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from bridge.chain.contracts import path_id
+from bridge.chain.events import (
+    Admitted,
+    Event,
+    LegSkipped,
+    Posted,
+    Settled,
+    Skipped,
+    Suspended,
+    TermsAdopted,
+    TermsProposed,
+)
+from bridge.chain.rpc import Block, Receipt
+from bridge.posting import calls
+from bridge.store import attempts, batches, blocks, chainstate, lanes, outcomes, programs, streams, terms
+from bridge.store.batches import Batch, Mined
+from bridge.store.blocks import KnownBlock
+from bridge.store.streams import Stream
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An event of one of our contracts: who emitted it, in which transaction."""
+
+    contract: bytes
+    transaction_hash: bytes
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class BlockReport:
+    """Everything that the ledger needs to know of one block."""
+
+    block: Block
+    receipts: Sequence[Receipt]
+    reverts: dict[bytes, str]
+    seen: Sequence[Seen]
+    raw_transactions: Sequence[bytes]
+
+
+def take_in(connection: sa.Connection, report: BlockReport, final_number: int, now_ms: int) -> None:
+    """Enter the next canonical block: confirm its batches, follow the contracts' set-up, finalise what became final."""
+    found = report.block
+    tip = blocks.tip(connection)
+    assert tip is None or (tip.number + 1 == found.number and tip.hash == found.parent_hash), "blocks come in order"
+    blocks.add(
+        connection,
+        KnownBlock(found.number, found.hash, found.parent_hash, found.timestamp, final=False),
+        report.raw_transactions,
+    )
+    receipts = {receipt.transaction_hash: receipt for receipt in report.receipts}
+    ours = batches.of_transactions(connection, list(receipts))
+    attempts.mined(connection, ours, found.number)
+    _confirm_batches(connection, report, ours, receipts, now_ms)
+    _follow_set_up(connection, report, ours, receipts, now_ms)
+    finalise(connection, final_number, now_ms)
+
+
+def finalise(connection: sa.Connection, final_number: int, now_ms: int) -> None:
+    """Every block up to this number is final, and so are its batches."""
+    blocks.finalise(connection, final_number)
+    frozen = outcomes.finalise(connection, final_number, now_ms)
+    if frozen:
+        _log.error("ledger and chain disagree: the chain skipped debits; accounts %s are frozen", frozen)
+
+
+def undo_above(connection: sa.Connection, number: int, now_ms: int) -> None:
+    """The blocks above this number were reorganised away. Below finality that trips the breaker."""
+    final = blocks.newest_final(connection)
+    if final is not None and number < final.number:
+        chainstate.trip_breaker(
+            connection,
+            f"the chain replaced block {final.number}, which was final; its ancestor is {number}",
+            now_ms,
+        )
+        return
+    attempts.undo_above(connection, number)
+    for batch_id in blocks.remove_above(connection, number):
+        outcomes.unconfirm(connection, batch_id, now_ms)
+
+
+def _confirm_batches(
+    connection: sa.Connection,
+    report: BlockReport,
+    ours: dict[bytes, Batch],
+    receipts: dict[bytes, Receipt],
+    now_ms: int,
+) -> None:
+    skipped: dict[tuple[bytes, int], set[int]] = {}
+    for one in report.seen:
+        if isinstance(one.event, Skipped | LegSkipped):
+            skipped.setdefault((one.transaction_hash, one.event.sequence), set()).add(one.event.index)
+    taken: set[str] = set()
+    for one in report.seen:
+        if not isinstance(one.event, Posted | Settled):
+            continue
+        stream = _stream_of(connection, one)
+        found = ours.get(one.transaction_hash)
+        if stream is None:
+            continue
+        if found is None or found.stream_id != stream.id or found.digest != one.event.digest:
+            chainstate.trip_breaker(
+                connection,
+                f"sequence {one.event.sequence} of stream {stream.key} was used on the chain by transaction"
+                f" 0x{one.transaction_hash.hex()} for a batch that this ledger did not freeze: is a key stolen?",
+                now_ms,
+            )
+            continue
+        assert found.sequence == one.event.sequence
+        places = skipped.get((one.transaction_hash, one.event.sequence), set())
+        outcomes.confirm(connection, found.id, _mined(receipts[one.transaction_hash]), places, now_ms)
+        taken.add(found.id)
+    for transaction_hash, found in ours.items():
+        if found.stream_id is not None and found.id not in taken:
+            reason = report.reverts.get(transaction_hash, "mined without the event of its batch")
+            _log.warning("batch %s was refused by the chain: %s", found.id, reason)
+            batches.note_revert(connection, found.id, reason)
+
+
+def _stream_of(connection: sa.Connection, one: Seen) -> Stream | None:
+    if isinstance(one.event, Posted):
+        program = programs.by_token(connection, one.contract)
+        return None if program is None else streams.for_program(connection, program.id)
+    assert isinstance(one.event, Settled)
+    for stream in streams.all_streams(connection):
+        if stream.kind == streams.PATH and path_id(streams.tokens(connection, stream)) == one.event.path:
+            return stream
+    return None
+
+
+def _mined(receipt: Receipt) -> Mined:
+    return Mined(receipt.transaction_hash, receipt.block_number, receipt.gas_used)
+
+
+def _follow_set_up(
+    connection: sa.Connection,
+    report: BlockReport,
+    ours: dict[bytes, Batch],
+    receipts: dict[bytes, Receipt],
+    now_ms: int,
+) -> None:
+    for transaction_hash, found in ours.items():
+        if found.kind != "control":
+            continue
+        receipt = receipts[transaction_hash]
+        if receipt.status == 1:
+            outcomes.confirm(connection, found.id, _mined(receipt), (), now_ms)
+            _created(connection, found, receipt, now_ms)
+        else:
+            reason = report.reverts.get(transaction_hash, "reverted")
+            _log.error("the chain refused %s for %s: %s", found.purpose, found.subject, reason)
+            batches.fail_control(connection, found.id, _mined(receipt), reason)
+            _refused(connection, found, reason)
+    for one in report.seen:
+        _note(connection, one, ours.get(one.transaction_hash), report.block.timestamp * 1000)
+
+
+def _created(connection: sa.Connection, found: Batch, receipt: Receipt, now_ms: int) -> None:
+    if found.purpose == "deploy-exchange":
+        assert receipt.contract_address is not None
+        chainstate.deployed(
+            connection,
+            exchange=receipt.contract_address,
+            transaction_hash=receipt.transaction_hash,
+            block_number=receipt.block_number,
+        )
+    elif found.purpose == "deploy-token":
+        assert receipt.contract_address is not None and found.subject is not None
+        deployment = chainstate.get(connection)
+        admin = lanes.by_role(connection, lanes.EXCHANGE_ADMIN)
+        assert deployment is not None and deployment.exchange is not None and admin is not None
+        programs.deployed(connection, found.subject, receipt.contract_address)
+        if batches.open_controls(connection, "admit", found.subject):
+            return  # created once more after a reorganisation
+        admit = calls.admit(found.subject, admin.id, deployment.exchange, receipt.contract_address)
+        batches.add_control(connection, admit, now_ms)
+
+
+def _refused(connection: sa.Connection, found: Batch, reason: str) -> None:
+    if found.subject is None:
+        return
+    if found.purpose == "propose":
+        terms.set_state(connection, found.subject, terms.FAILED, reason)
+    elif found.purpose == "consent":
+        terms.set_state(connection, found.subject, terms.PROPOSED, reason)
+
+
+def _note(connection: sa.Connection, one: Seen, by: Batch | None, block_ms: int) -> None:
+    """Follow what the exchange says of programs and terms."""
+    match one.event:
+        case Admitted(program=token):
+            program = programs.by_token(connection, token)
+            if program is not None:
+                programs.admitted(connection, program.id)
+        case TermsProposed(version=version) if by is not None and by.subject is not None:
+            terms.proposed(connection, by.subject, version)
+        case TermsAdopted(source=source, destination=destination, version=version, effective_at=effective_at):
+            direction = _direction(connection, source, destination)
+            if direction is not None:
+                terms.adopted(connection, *direction, version, effective_at * 1000)
+        case Suspended(source=source, destination=destination):
+            direction = _direction(connection, source, destination)
+            if direction is not None:
+                terms.suspended(connection, *direction, block_ms)
+        case _:
+            pass
+
+
+def _direction(connection: sa.Connection, source: bytes, destination: bytes) -> tuple[str, str] | None:
+    programs_found = [programs.by_token(connection, token) for token in (source, destination)]
+    if None in programs_found:
+        return None
+    first, second = programs_found
+    assert first is not None and second is not None
+    return first.id, second.id

@@ -1,0 +1,214 @@
+"""The poster: freezes what waits into batches, signs them, stores the bytes, and only then sends.
+
+Each step is a transaction of its own on the ledger, so a crash between any two of them leaves work that the next start
+takes up: a frozen batch is signed, stored bytes are sent again. Sending the same bytes twice does no harm.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import sqlalchemy as sa
+
+from bridge.chain.errors import RpcRefused
+from bridge.chain.keystore import Keystore
+from bridge.chain.rpc import Rpc
+from bridge.chain.transactions import Fees, TransactionFields, current_fees
+from bridge.posting import calls
+from bridge.posting.clock import Clock
+from bridge.store import attempts, batches, blocks, chainstate, freezing, lanes, outcomes, streams, terms
+from bridge.store.attempts import Attempt
+from bridge.store.batches import Batch
+from bridge.store.database import Database
+from bridge.store.streams import Stream
+from bridge.store.writer import LedgerWriter
+from exchange.errors import NoTerms
+
+#: Transactions of one signer that may be under way; nodes hold no more for one sender.
+UNMINED_PER_LANE_MAX = 16
+#: How long sent bytes may stay unmined before they are sent again.
+RESEND_AFTER_MS = 3_000
+#: The most that one unit of gas may cost.
+FEE_MAX_WEI = 500 * 10**9
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How batches are cut: how long an operation waits for company, and how long the chain accepts a batch."""
+
+    linger_ms: int
+    batch_life_s: int
+
+
+class Poster:
+    """Moves the ledger's waiting work to the chain; `step` does all there is to do now."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        writer: LedgerWriter,
+        rpc: Rpc,
+        keystore: Keystore,
+        clock: Clock,
+        chain_id: int,
+        pace: Pace,
+    ) -> None:
+        self._database = database
+        self._writer = writer
+        self._rpc = rpc
+        self._keystore = keystore
+        self._clock = clock
+        self._chain_id = chain_id
+        self._pace = pace
+
+    def step(self) -> bool:
+        """Freeze, sign and send what is due. Answers whether anything was done. Raises ChainError."""
+        with self._database.read() as connection:
+            if chainstate.breaker_reason(connection) is not None:
+                return False
+            unsigned = attempts.without_attempt(connection)
+            ready = self._ready_streams(connection)
+        done = self._dissolve()
+        if unsigned or ready:
+            fees = self._fees()
+            for batch_id in unsigned:
+                self._writer.run(partial(self._sign_once, batch_id=batch_id, fees=fees))
+            for stream in ready:
+                while self._writer.run(partial(self._freeze, stream_id=stream, fees=fees)):
+                    done = True
+        return self._send() or done or bool(unsigned)
+
+    # -- freezing and signing -----------------------------------------------------------------
+
+    def _ready_streams(self, connection: sa.Connection) -> list[int]:
+        now_ms = self._clock()
+        return [
+            stream.id
+            for stream, count, oldest_ms in freezing.waiting_streams(connection)
+            if count >= calls.entries_max(stream.kind) or now_ms - oldest_ms >= self._pace.linger_ms
+        ]
+
+    def _freeze(self, connection: sa.Connection, stream_id: int, fees: Fees) -> bool:
+        """Freeze the stream's next batch and sign it; whether a full one was cut, so that another may follow."""
+        stream = streams.by_id(connection, stream_id)
+        if lanes.unmined(connection).get(stream.lane_id, 0) >= UNMINED_PER_LANE_MAX:
+            return False
+        if any(one.reason is not None for one in batches.unposted(connection, stream_id)):
+            return False  # one in front was refused: it is dissolved first
+        limit = calls.entries_max(stream.kind)
+        items = freezing.waiting_items(connection, stream_id, limit)
+        if not items:
+            return False
+        frozen = self._call(connection, stream, items)
+        batch = freezing.freeze(connection, stream, items, frozen, self._clock())
+        self._sign(connection, batch, fees)
+        return len(items) >= limit
+
+    def _call(self, connection: sa.Connection, stream: Stream, items: Sequence[freezing.Item]) -> freezing.Frozen:
+        tip = blocks.tip(connection)
+        assert tip is not None
+        valid_until = max(self._clock() // 1000, tip.timestamp) + self._pace.batch_life_s
+        tokens = streams.tokens(connection, stream)
+        if stream.kind == streams.PROGRAM:
+            return calls.post(tokens[0], items, stream.last_sequence + 1, valid_until)
+        deployment = chainstate.get(connection)
+        assert deployment is not None and deployment.exchange is not None
+        return calls.settle(deployment.exchange, tokens, items, stream.last_sequence + 1, valid_until)
+
+    def _sign_once(self, connection: sa.Connection, batch_id: str, fees: Fees) -> None:
+        if batch_id in attempts.without_attempt(connection):
+            self._sign(connection, batches.by_id(connection, batch_id), fees)
+
+    def _sign(self, connection: sa.Connection, batch: Batch, fees: Fees) -> None:
+        """Reserve the lane's next nonce, sign, and store the bytes: one transaction, before anything is sent."""
+        lane = lanes.by_id(connection, batch.lane_id)
+        nonce = lanes.reserve_nonce(connection, lane.id)
+        signed = self._keystore.sign_transaction(
+            lane.key_index,
+            TransactionFields(
+                chain_id=self._chain_id,
+                nonce=nonce,
+                to=batch.target,
+                data=batch.calldata,
+                gas=batch.gas_limit,
+                fees=fees,
+                value=int(batch.value_wei),
+            ),
+        )
+        attempts.add(
+            connection,
+            Attempt(signed.hash, lane.id, nonce, batch.id, signed.raw, fees.max_fee, created_ms=self._clock()),
+        )
+
+    def _fees(self) -> Fees:
+        fees = current_fees(self._rpc)
+        ceiling = min(fees.max_fee, FEE_MAX_WEI)
+        return Fees(ceiling, min(fees.priority_fee, ceiling))
+
+    # -- sending ------------------------------------------------------------------------------
+
+    def _send(self) -> bool:
+        now_ms = self._clock()
+        with self._database.read() as connection:
+            unmined = attempts.unmined(connection)
+        due = [one for one in unmined if one.sent_ms is None or now_ms - one.sent_ms >= RESEND_AFTER_MS]
+        for one in due:
+            self._hand_over(one)
+        if due:
+            self._writer.run(lambda connection: self._mark_sent(connection, due))
+        return bool(due)
+
+    def _hand_over(self, one: Attempt) -> None:
+        try:
+            self._rpc.send_raw(one.raw)
+        except RpcRefused as answer:
+            # Any answer is only a hint ("already known", "nonce too low"): what counts is what the follower finds in a
+            # block. Nothing is decided here.
+            _log.debug("the node answered %s to nonce %s of lane %s", answer.detail, one.nonce, one.lane_id)
+
+    def _mark_sent(self, connection: sa.Connection, sent: Sequence[Attempt]) -> None:
+        now_ms = self._clock()
+        for one in sent:
+            attempts.sent(connection, one.hash, now_ms)
+            outcomes.submitted(connection, one.batch_id, now_ms)
+
+    # -- dissolving ---------------------------------------------------------------------------
+
+    def _dissolve(self) -> bool:
+        """Take apart the batches that the chain can no longer take: all of a stream's have expired at a final block."""
+        with self._database.read() as connection:
+            final = blocks.newest_final(connection)
+            expired = [] if final is None else self._expired_streams(connection, final.timestamp)
+        for stream_id in expired:
+            self._writer.run(partial(self._dissolve_stream, stream_id=stream_id))
+        return bool(expired)
+
+    def _expired_streams(self, connection: sa.Connection, final_timestamp: int) -> list[int]:
+        newest: dict[int, int] = {}
+        for one in batches.in_states(connection, batches.UNMINED):
+            if one.stream_id is not None and one.valid_until is not None:
+                newest[one.stream_id] = max(newest.get(one.stream_id, 0), one.valid_until)
+        return [stream_id for stream_id, valid_until in newest.items() if valid_until < final_timestamp]
+
+    def _dissolve_stream(self, connection: sa.Connection, stream_id: int) -> None:
+        now_ms = self._clock()
+        count = outcomes.dissolve(connection, stream_id, now_ms)
+        _log.warning("stream %s: %s batches expired unposted and were dissolved", stream_id, count)
+        stream = streams.by_id(connection, stream_id)
+        if stream.kind == streams.PATH:
+            dead = [
+                one for one in freezing.waiting_terms(connection, stream_id) if not _in_force(connection, one, now_ms)
+            ]
+            outcomes.fail_swaps(connection, stream_id, dead, "the terms of this swap are no longer in force", now_ms)
+
+
+def _in_force(connection: sa.Connection, terms_id: str, now_ms: int) -> bool:
+    agreed = terms.by_id(connection, terms_id)
+    try:
+        return terms.in_force(connection, agreed.from_program_id, agreed.to_program_id, now_ms).id == terms_id
+    except NoTerms:
+        return False

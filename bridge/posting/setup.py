@@ -1,0 +1,184 @@
+"""Setting up: binding the ledger to a chain, creating programs, agreeing on terms.
+
+Each is a command on the ledger that queues a contract call; the poster sends it like any batch, and the intake follows
+what became of it.
+"""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from bridge.chain import contracts
+from bridge.chain.errors import WrongChain
+from bridge.chain.finality import FinalityRule
+from bridge.chain.keystore import Keystore
+from bridge.chain.rpc import Block, Rpc
+from bridge.posting import calls
+from bridge.store import batches, blocks, chainstate, lanes, programs, terms
+from bridge.store.batches import Control
+from bridge.store.blocks import KnownBlock
+from bridge.store.programs import NewProgram, Program
+from bridge.store.terms import Proposal, TermsRow
+from exchange.errors import Forbidden, Unavailable
+
+
+class NotDeployed(Unavailable):
+    """Raised when the exchange contract is not on the chain yet."""
+
+    type = "not-deployed"
+
+
+@dataclass(frozen=True, slots=True)
+class NewLane:
+    """A signing account as the chain knows it now."""
+
+    key_index: int
+    address: bytes
+    nonce: int
+    wei: int
+
+
+class SetUp:
+    """What must be asked of chain and keystore before the ledger is changed."""
+
+    def __init__(self, rpc: Rpc, keystore: Keystore, finality: FinalityRule, *, funds_wei: int) -> None:
+        self._rpc = rpc
+        self._keystore = keystore
+        self._finality = finality
+        self._funds_wei = funds_wei
+
+    def lane(self, key_index: int) -> NewLane:
+        """The account of this key. Raises ChainError."""
+        address = self._keystore.address(key_index)
+        return NewLane(key_index, address, self._rpc.transaction_count(address), self._rpc.balance(address))
+
+    def anchor(self) -> Block:
+        """The newest final block: from here on the chain is followed."""
+        found = self._rpc.block(self._finality.final_number(self._rpc, self._rpc.head_number()))
+        assert found is not None, "a final block exists"
+        return found
+
+    def bind(self, connection: sa.Connection, *, notice_s: int, now_ms: int) -> None:
+        """Bind a new ledger to the chain and queue the exchange; on a bound one only check that it is the same chain.
+
+        Raises WrongChain.
+        """
+        chain_id, genesis = self._rpc.chain_id(), self._rpc.block(0)
+        assert genesis is not None
+        bound = chainstate.get(connection)
+        if bound is not None:
+            if (bound.chain_id, bound.genesis_hash) != (chain_id, genesis.hash):
+                raise WrongChain(
+                    f"this ledger belongs to chain {bound.chain_id} with genesis 0x{bound.genesis_hash.hex()},"
+                    f" the node serves chain {chain_id} with genesis 0x{genesis.hash.hex()}"
+                )
+            return
+        chainstate.begin(connection, chain_id=chain_id, genesis_hash=genesis.hash, notice_s=notice_s, now_ms=now_ms)
+        anchor = self.anchor()
+        blocks.add(connection, KnownBlock(anchor.number, anchor.hash, anchor.parent_hash, anchor.timestamp, True), [])
+        admin, operator = self.lane(0), self.lane(1)
+        admin_lane = _add_lane(connection, lanes.EXCHANGE_ADMIN, admin)
+        operator_lane = _add_lane(connection, lanes.EXCHANGE_OPERATOR, operator)
+        self._fund(connection, admin_lane, operator_lane, operator, now_ms)
+        call = calls.deploy_exchange(admin_lane, admin.address, operator.address, notice_s)
+        batches.add_control(connection, call, now_ms)
+
+    def create_program(
+        self, connection: sa.Connection, new: NewProgram, issuer: NewLane, admin: NewLane, now_ms: int
+    ) -> Program:
+        """Enter a program and queue its token. Raises SymbolTaken, NotDeployed."""
+        deployment, exchange_admin = (
+            chainstate.get(connection),
+            lanes.by_role(connection, lanes.EXCHANGE_ADMIN),
+        )
+        if deployment is None or deployment.exchange is None or exchange_admin is None:
+            raise NotDeployed("the exchange is not on the chain yet; try again in a moment")
+        issuer_lane = _add_lane(connection, f"issuer:{new.id}", issuer)
+        admin_lane = _add_lane(connection, f"admin:{new.id}", admin)
+        made = programs.add(connection, new, issuer_lane_id=issuer_lane, admin_lane_id=admin_lane, now_ms=now_ms)
+        for lane_id, one in ((issuer_lane, issuer), (admin_lane, admin)):
+            self._fund(connection, exchange_admin.id, lane_id, one, now_ms)
+        call = calls.deploy_token(
+            made.id,
+            exchange_admin.id,
+            name=new.name,
+            symbol=new.symbol,
+            issuer=issuer.address,
+            admin=admin.address,
+            exchange=deployment.exchange,
+        )
+        batches.add_control(connection, call, now_ms)
+        return made
+
+    def _fund(
+        self, connection: sa.Connection, from_lane: lanes.LaneId, lane_id: int, one: NewLane, now_ms: int
+    ) -> None:
+        if one.wei < self._funds_wei:
+            call = calls.fund(lane_id, from_lane, one.address, self._funds_wei - one.wei)
+            batches.add_control(connection, call, now_ms)
+
+
+def _add_lane(connection: sa.Connection, role: str, one: NewLane) -> lanes.LaneId:
+    return lanes.add(connection, role=role, key_index=one.key_index, address=one.address, next_nonce=one.nonce)
+
+
+# -- terms ------------------------------------------------------------------------------------
+
+
+def propose(connection: sa.Connection, proposal: Proposal, now_ms: int) -> TermsRow:
+    """Enter terms and queue their proposal by the program that makes it. Raises what checking them raises."""
+    source = programs.by_id(connection, proposal.from_program_id)
+    destination = programs.by_id(connection, proposal.to_program_id)
+    tokens = source.deployed_token, destination.deployed_token
+    row = terms.propose(connection, proposal, now_ms)  # checks the numbers: only then can they be encoded
+    data = contracts.encode_propose(*tokens, row.from_units, row.to_units, row.settlement_price_micro)
+    _queue(connection, "propose", row, proposal.proposed_by, data, now_ms)
+    return row
+
+
+def consent(connection: sa.Connection, terms_id: str, program_id: str | None, now_ms: int) -> TermsRow:
+    """Queue the other program's consent; an operator (None) speaks for it.
+
+    Raises UnknownTerms, Forbidden, TermsStateConflict.
+    """
+    row = terms.by_id(connection, terms_id)
+    other = row.to_program_id if row.proposed_by == row.from_program_id else row.from_program_id
+    if program_id not in (None, other):
+        raise Forbidden(f"only {other}, which did not propose these terms, can consent to them", field="terms_id")
+    terms.require_state(row, terms.PROPOSED, "consent to")
+    assert row.version is not None
+    data = contracts.encode_consent(*_tokens(connection, row), row.version)
+    terms.set_state(connection, terms_id, terms.CONSENTING)
+    _queue(connection, "consent", row, other, data, now_ms)
+    return terms.by_id(connection, terms_id)
+
+
+def suspend(connection: sa.Connection, terms_id: str, program_id: str | None, now_ms: int) -> TermsRow:
+    """Queue the closing of the terms' direction by either program (an operator, None, speaks for the source).
+
+    Raises UnknownTerms, Forbidden, TermsStateConflict.
+    """
+    row = terms.by_id(connection, terms_id)
+    if program_id not in (None, row.from_program_id, row.to_program_id):
+        raise Forbidden("only a program of this direction can suspend it", field="terms_id")
+    terms.require_state(row, terms.ADOPTED, "suspend")
+    data = contracts.encode_suspend(*_tokens(connection, row))
+    _queue(connection, "suspend", row, program_id or row.from_program_id, data, now_ms)
+    return row
+
+
+def _tokens(connection: sa.Connection, row: TermsRow) -> tuple[bytes, bytes]:
+    return (
+        programs.by_id(connection, row.from_program_id).deployed_token,
+        programs.by_id(connection, row.to_program_id).deployed_token,
+    )
+
+
+def _queue(
+    connection: sa.Connection, purpose: str, row: TermsRow, program_id: str, calldata: bytes, now_ms: int
+) -> None:
+    deployment = chainstate.get(connection)
+    assert deployment is not None and deployment.exchange is not None, "programs exist only after the exchange"
+    lane = lanes.by_id(connection, programs.by_id(connection, program_id).admin_lane_id)
+    call = Control(purpose, row.id, lane.id, deployment.exchange, calldata, calls.GAS_CALL)
+    batches.add_control(connection, call, now_ms)

@@ -1,0 +1,168 @@
+"""Accounts and their counters: members' managed accounts and each program's system accounts.
+
+The counters are those of `exchange.ledger.Balance`. Every change goes through `apply`, which adds to a member's account
+and takes from a system account the same amount, so that each program's accounts always sum to zero.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from bridge.store.ids import new_reference
+from bridge.store.schema import account
+from exchange.errors import LinkConflict
+from exchange.ledger import Balance
+from exchange.words import account_address
+
+MEMBER = "member"
+ISSUED = "issued"
+REDEEMED = "redeemed"
+SWAPPED = "swapped"
+SYSTEM = (ISSUED, REDEEMED, SWAPPED)
+COUNTERS = ("credits_pending", "credits_posted", "debits_pending", "debits_posted", "incoming_pending")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One managed account of a member, with its counters."""
+
+    id: int
+    program_id: str
+    member_id: str
+    reference: bytes
+    address: bytes
+    frozen: bool
+    balance: Balance
+
+
+class Changes:
+    """Sums of changes to counters, gathered first and written in one statement."""
+
+    def __init__(self) -> None:
+        self._sums: dict[int, dict[str, int]] = defaultdict(lambda: dict.fromkeys(COUNTERS, 0))
+
+    def add(self, account_id: int, counter: str, amount: int) -> None:
+        """Add `amount`, which may be negative, to a counter of an account."""
+        self._sums[account_id][counter] += amount
+
+    def apply(self, connection: sa.Connection) -> None:
+        """Write the sums. A counter below zero, or an overdraft, is a bug and fails the transaction."""
+        if not self._sums:
+            return
+        statement = (
+            account.update()
+            .where(account.c.id == sa.bindparam("account"))
+            .values({name: account.c[name] + sa.bindparam(f"add_{name}") for name in COUNTERS})
+        )
+        connection.execute(
+            statement,
+            [
+                {"account": account_id} | {f"add_{name}": amount for name, amount in sums.items()}
+                for account_id, sums in self._sums.items()
+            ],
+        )
+
+
+def add_system_accounts(connection: sa.Connection, program_id: str) -> None:
+    """The accounts that stand against a new program's members."""
+    connection.execute(account.insert(), [{"program_id": program_id, "kind": kind} for kind in SYSTEM])
+
+
+def system_account(connection: sa.Connection, program_id: str, kind: str) -> int:
+    """The id of a program's system account."""
+    return int(
+        connection.execute(
+            sa.select(account.c.id).where(
+                account.c.program_id == program_id, account.c.kind == kind, account.c.member_id.is_(None)
+            )
+        ).scalar_one()
+    )
+
+
+def add_member_account(
+    connection: sa.Connection,
+    *,
+    program_id: str,
+    token: bytes,
+    member_id: str,
+    reference: bytes | None = None,
+) -> int:
+    """A managed account for a member; without a `reference`, under a new random one."""
+    named = reference if reference is not None else new_reference()
+    inserted = connection.execute(
+        account.insert().values(
+            program_id=program_id,
+            kind=MEMBER,
+            member_id=member_id,
+            reference=named,
+            address=account_address(token, named),
+        )
+    )
+    assert inserted.inserted_primary_key is not None
+    return int(inserted.inserted_primary_key[0])
+
+
+def landing_account(
+    connection: sa.Connection, *, program_id: str, token: bytes, member_id: str, reference: bytes
+) -> int:
+    """Where swapped points land: the destination's account under the source's reference, made at its first use.
+
+    Raises LinkConflict when an earlier link gave that account to another member.
+    """
+    row = connection.execute(
+        sa.select(account.c.id, account.c.member_id).where(
+            account.c.program_id == program_id, account.c.reference == reference
+        )
+    ).one_or_none()
+    if row is None:
+        return add_member_account(
+            connection, program_id=program_id, token=token, member_id=member_id, reference=reference
+        )
+    if row.member_id != member_id:
+        raise LinkConflict(
+            "the account in which these points would land belongs to another membership that was linked before",
+            field="quote_id",
+        )
+    return int(row.id)
+
+
+def of_member(connection: sa.Connection, member_id: str) -> list[Account]:
+    """A member's accounts, the first one made first."""
+    return _accounts(connection, [account.c.member_id == member_id])
+
+
+def primary_accounts(connection: sa.Connection, member_ids: Iterable[str]) -> dict[str, int]:
+    """For each member the account in which earns land: the one made at enrolment."""
+    rows = connection.execute(
+        sa.select(account.c.member_id, sa.func.min(account.c.id))
+        .where(account.c.member_id.in_(list(member_ids)))
+        .group_by(account.c.member_id)
+    )
+    return dict(rows.tuples().all())
+
+
+def freeze(connection: sa.Connection, account_id: int) -> None:
+    """Bar an account from spending, because ledger and chain disagree about it."""
+    connection.execute(account.update().where(account.c.id == account_id).values(frozen=True))
+
+
+def balance_of(row: sa.Row[tuple[object, ...]]) -> Balance:
+    """The counters in a row of the account table."""
+    return Balance(**{name: row._mapping[name] for name in COUNTERS})
+
+
+def _accounts(connection: sa.Connection, where: list[sa.ColumnElement[bool]]) -> list[Account]:
+    return [
+        Account(
+            id=row.id,
+            program_id=row.program_id,
+            member_id=row.member_id,
+            reference=row.reference,
+            address=row.address,
+            frozen=row.frozen,
+            balance=balance_of(row),
+        )
+        for row in connection.execute(sa.select(account).where(*where).order_by(account.c.id))
+    ]

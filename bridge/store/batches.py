@@ -1,0 +1,173 @@
+"""Batches: what is posted in one transaction, and how far it has come.
+
+A batch is never edited once it is frozen; only its state moves: frozen, submitted, confirmed, final, or dissolved when
+the chain can no longer take it (its operations then wait for a new one), or failed for a call that sets the contracts
+up.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from bridge.store.ids import new_id
+from bridge.store.schema import attempt, batch
+
+FROZEN, SUBMITTED, CONFIRMED, FINAL, DISSOLVED, FAILED = (
+    "frozen",
+    "submitted",
+    "confirmed",
+    "final",
+    "dissolved",
+    "failed",
+)
+UNMINED = (FROZEN, SUBMITTED)
+POST, SETTLE = "post", "settle"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One frozen batch and how far it has come."""
+
+    id: str
+    kind: str
+    stream_id: int | None
+    lane_id: int
+    sequence: int | None
+    valid_until: int | None
+    digest: bytes | None
+    purpose: str
+    subject: str | None
+    target: bytes | None
+    calldata: bytes
+    value_wei: str
+    gas_limit: int
+    item_count: int
+    entry_ids: bytes
+    state: str
+    reason: str | None
+    transaction_hash: bytes | None
+    block_number: int | None
+    gas_used: int | None
+    created_ms: int
+    submitted_ms: int | None
+    confirmed_ms: int | None
+    final_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """One call that sets the contracts up, about one `subject` (a program, terms, a lane)."""
+
+    purpose: str
+    subject: str | None
+    lane_id: int
+    target: bytes | None
+    calldata: bytes
+    gas_limit: int
+    value_wei: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """Where a batch's transaction was found in the chain."""
+
+    transaction_hash: bytes
+    block_number: int
+    gas_used: int
+
+
+def by_id(connection: sa.Connection, batch_id: str) -> Batch:
+    """The batch with this id, which must exist."""
+    return Batch(**connection.execute(sa.select(batch).where(batch.c.id == batch_id)).one()._mapping)
+
+
+def in_states(connection: sa.Connection, states: Collection[str]) -> list[Batch]:
+    """The batches in these states, oldest first."""
+    rows = connection.execute(sa.select(batch).where(batch.c.state.in_(states)).order_by(batch.c.id))
+    return [Batch(**row._mapping) for row in rows]
+
+
+def of_transactions(connection: sa.Connection, hashes: Collection[bytes]) -> dict[bytes, Batch]:
+    """For those of these transactions that are ours, the batch that each carries."""
+    rows = connection.execute(
+        sa.select(attempt.c.hash.label("attempt_hash"), batch)
+        .join(batch, batch.c.id == attempt.c.batch_id)
+        .where(attempt.c.hash.in_(list(hashes)))
+    )
+    found = {}
+    for row in rows:
+        fields = dict(row._mapping)
+        transaction_hash = fields.pop("attempt_hash")
+        found[transaction_hash] = Batch(**fields)
+    return found
+
+
+def count_unmined(connection: sa.Connection) -> int:
+    """How many batches are frozen or sent and in no canonical block."""
+    return connection.scalar(sa.select(sa.func.count()).where(batch.c.state.in_(UNMINED))) or 0
+
+
+def unposted(connection: sa.Connection, stream_id: int) -> list[Batch]:
+    """A stream's batches that are in no canonical block, in their sequence."""
+    rows = connection.execute(
+        sa.select(batch).where(batch.c.stream_id == stream_id, batch.c.state.in_(UNMINED)).order_by(batch.c.sequence)
+    )
+    return [Batch(**row._mapping) for row in rows]
+
+
+def open_controls(connection: sa.Connection, purpose: str, subject: str | None) -> int:
+    """How many calls for this purpose and subject have not failed."""
+    return (
+        connection.scalar(
+            sa.select(sa.func.count()).where(
+                batch.c.purpose == purpose,
+                batch.c.subject.is_not_distinct_from(subject),
+                batch.c.state != FAILED,
+            )
+        )
+        or 0
+    )
+
+
+def add_control(connection: sa.Connection, control: Control, now_ms: int) -> str:
+    """Queue one call that sets the contracts up."""
+    batch_id = new_id("batch")
+    connection.execute(
+        batch.insert().values(
+            id=batch_id,
+            kind="control",
+            lane_id=control.lane_id,
+            purpose=control.purpose,
+            subject=control.subject,
+            target=control.target,
+            calldata=control.calldata,
+            value_wei=str(control.value_wei),
+            gas_limit=control.gas_limit,
+            item_count=0,
+            entry_ids=b"",
+            state=FROZEN,
+            created_ms=now_ms,
+        )
+    )
+    return batch_id
+
+
+def fail_control(connection: sa.Connection, batch_id: str, mined: Mined, reason: str) -> None:
+    """A call that sets the contracts up was refused by the chain."""
+    connection.execute(
+        batch.update()
+        .where(batch.c.id == batch_id)
+        .values(
+            state=FAILED,
+            reason=reason,
+            transaction_hash=mined.transaction_hash,
+            block_number=mined.block_number,
+            gas_used=mined.gas_used,
+        )
+    )
+
+
+def note_revert(connection: sa.Connection, batch_id: str, reason: str) -> None:
+    """The chain mined the batch's transaction and refused it; the batch waits until it can be dissolved."""
+    connection.execute(batch.update().where(batch.c.id == batch_id).values(reason=reason))

@@ -1,0 +1,105 @@
+"""Entries: the double-entry effects of operations, moved from pending to posted and back as the chain goes."""
+
+import struct
+from collections.abc import Collection
+
+import sqlalchemy as sa
+
+from bridge.store import accounts, lots
+from bridge.store.batches import Batch
+from bridge.store.schema import entry, operation
+from exchange.words import EntryKind
+
+
+def post(connection: sa.Connection, found: Batch, skipped: Collection[int]) -> None:
+    """Post a batch's entries, but for those at the `skipped` places of its words: these stay pending."""
+    ids = struct.unpack(f">{found.item_count}Q", found.entry_ids)
+    short = connection.execute(
+        sa.select(entry.c.operation_id, entry.c.leg).where(entry.c.id.in_([ids[index] for index in skipped]))
+    ).all()
+    connection.execute(entry.update().where(*_in_batch(found.id), entry.c.state == "pending").values(state="posted"))
+    for row in short:  # both sides of a leg that moved nothing
+        connection.execute(
+            entry.update()
+            .where(entry.c.operation_id == row.operation_id, entry.c.leg == row.leg)
+            .values(state="pending")
+        )
+    _move(connection, found.id, way=1)
+    lots.set_pending(connection, _swaps_in(connection, found.id, "posted"), False)
+
+
+def _move(connection: sa.Connection, batch_id: str, *, way: int) -> None:
+    """Move the sums of a batch's posted entries from pending to posted (`way` 1) or back (-1)."""
+    rows = connection.execute(
+        sa.select(
+            entry.c.credit,
+            entry.c.kind,
+            entry.c.account_id,
+            entry.c.contra_id,
+            sa.func.sum(entry.c.amount).label("amount"),
+        )
+        .where(*_in_batch(batch_id), entry.c.state == "posted")
+        .group_by(entry.c.credit, entry.c.kind, entry.c.account_id, entry.c.contra_id)
+    )
+    changes = accounts.Changes()
+    for row in rows:
+        waiting, posted, contra = _counters(row.credit, row.kind)
+        changes.add(row.account_id, waiting, -way * row.amount)
+        changes.add(row.account_id, posted, way * row.amount)
+        changes.add(row.contra_id, f"{contra}_pending", -way * row.amount)
+        changes.add(row.contra_id, f"{contra}_posted", way * row.amount)
+    changes.apply(connection)
+
+
+def _swaps_in(connection: sa.Connection, batch_id: str, entry_state: str) -> list[str]:
+    rows = connection.execute(
+        sa.select(entry.c.operation_id)
+        .distinct()
+        .where(
+            *_in_batch(batch_id),
+            entry.c.kind == EntryKind.SWAP.value,
+            entry.c.credit.is_(True),
+            entry.c.state == entry_state,
+        )
+    )
+    return list(rows.scalars())
+
+
+def void(connection: sa.Connection, operation_id: str) -> None:
+    """The pending entries of a swap will never be posted: its holds go back to their lots."""
+    rows = connection.execute(
+        sa.select(entry).where(entry.c.operation_id == operation_id, entry.c.state == "pending")
+    ).all()
+    changes = accounts.Changes()
+    for row in rows:
+        waiting, _, contra = _counters(row.credit, row.kind)
+        changes.add(row.account_id, waiting, -row.amount)
+        changes.add(row.contra_id, f"{contra}_pending", -row.amount)
+    lots.give_back(connection, operation_id, [row.account_id for row in rows if not row.credit])
+    lots.drop(connection, operation_id, [row.account_id for row in rows if row.credit])
+    changes.apply(connection)
+    connection.execute(
+        entry.update().where(entry.c.operation_id == operation_id, entry.c.state == "pending").values(state="void")
+    )
+
+
+def _in_batch(batch_id: str) -> tuple[sa.ColumnElement[bool]]:
+    return (entry.c.operation_id.in_(sa.select(operation.c.id).where(operation.c.batch_id == batch_id)),)
+
+
+def _counters(credit: bool, kind: int) -> tuple[str, str, str]:
+    """Which counters of the member's account an entry stands in (pending, posted), and the system account's side."""
+    if not credit:
+        return "debits_pending", "debits_posted", "credits"
+    return (
+        ("incoming_pending" if kind == EntryKind.SWAP.value else "credits_pending"),
+        "credits_posted",
+        "debits",
+    )
+
+
+def unpost(connection: sa.Connection, batch_id: str) -> None:
+    """Take a batch's posted entries back to pending: its block is no longer canonical."""
+    _move(connection, batch_id, way=-1)
+    connection.execute(entry.update().where(*_in_batch(batch_id), entry.c.state == "posted").values(state="pending"))
+    lots.set_pending(connection, _swaps_in(connection, batch_id, "pending"), True)

@@ -1,0 +1,84 @@
+"""Events: what happened to operations, in order, for streams that resume where they stopped.
+
+An accepted operation has a row of its own; a step of a batch is one row for all its operations, opened when it is read.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from bridge.store.schema import event, operation, swap
+
+#: Rows read at a time; a batch's row opens into as many events as it has operations.
+ROWS_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class OperationEvent:
+    """One step of one operation. `cursor` names the place in the stream after which to go on."""
+
+    cursor: int
+    operation_id: str
+    program_id: str
+    kind: str
+    state: str
+    at_ms: int
+
+
+def operations_changed(connection: sa.Connection, changes: Iterable[tuple[str, str]], state: str, at_ms: int) -> None:
+    """Each (program, operation) reached `state` on its own."""
+    rows = [
+        {"program_id": program_id, "operation_id": operation_id, "state": state, "at_ms": at_ms}
+        for program_id, operation_id in changes
+    ]
+    if rows:
+        connection.execute(event.insert(), rows)
+
+
+def batch_changed(connection: sa.Connection, batch_id: str, program_ids: Iterable[str], state: str, at_ms: int) -> None:
+    """All operations of a batch reached `state`; one row for each program that is to hear of it."""
+    connection.execute(
+        event.insert(),
+        [
+            {"program_id": program_id, "batch_id": batch_id, "state": state, "at_ms": at_ms}
+            for program_id in program_ids
+        ],
+    )
+
+
+def last_cursor(connection: sa.Connection) -> int:
+    """The cursor of the newest event, 0 where there is none."""
+    return connection.scalar(sa.select(sa.func.coalesce(sa.func.max(event.c.id), 0))) or 0
+
+
+def after(connection: sa.Connection, cursor: int, program_id: str | None) -> tuple[list[OperationEvent], int]:
+    """The events behind `cursor` that concern a program (None: all), and the cursor to go on from.
+
+    A swap concerns both its programs; read for all, it is told once.
+    """
+    rows = sa.select(event).where(event.c.id > cursor).order_by(event.c.id).limit(ROWS_MAX)
+    if program_id is not None:
+        rows = rows.where(event.c.program_id == program_id)
+    found = connection.execute(rows).all()
+    events: list[OperationEvent] = []
+    for row in found:
+        events.extend(_opened(connection, row, program_id))
+    return events, (found[-1].id if found else cursor)
+
+
+def _opened(connection: sa.Connection, row: sa.Row[tuple[object, ...]], program_id: str | None) -> list[OperationEvent]:
+    about = sa.select(operation.c.id, operation.c.program_id, operation.c.kind).order_by(operation.c.seq)
+    if row.operation_id is not None:
+        about = about.where(operation.c.id == row.operation_id)
+    else:
+        about = about.where(operation.c.batch_id == row.batch_id)
+    if program_id is None:
+        about = about.where(operation.c.program_id == row.program_id)
+    else:
+        destination = sa.select(swap.c.operation_id).where(swap.c.to_program_id == program_id)
+        about = about.where(sa.or_(operation.c.program_id == program_id, operation.c.id.in_(destination)))
+    return [
+        OperationEvent(row.id, found.id, found.program_id, found.kind, row.state, row.at_ms)
+        for found in connection.execute(about)
+    ]

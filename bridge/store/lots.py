@@ -1,0 +1,91 @@
+"""Lots in the ledger: made by credits, taken by debits, given back when a hold is."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from bridge.store.schema import account, lot, lot_take
+from exchange.lots import Lot, Take
+from exchange.points import Points
+
+#: Lots that one answer lists.
+LOTS_LISTED_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ListedLot:
+    """A lot as a member sees it."""
+
+    operation_id: str
+    account: bytes
+    amount: int
+    remaining: int
+    earned_ms: int
+    expires_ms: int | None
+
+
+def spendable(connection: sa.Connection, account_ids: Iterable[int]) -> dict[int, list[Lot[int]]]:
+    """For each account its lots that hold points and are not pending."""
+    ids = list(account_ids)
+    found: dict[int, list[Lot[int]]] = {account_id: [] for account_id in ids}
+    rows = connection.execute(
+        sa.select(lot.c.id, lot.c.account_id, lot.c.remaining, lot.c.expires_ms, lot.c.earned_ms).where(
+            lot.c.account_id.in_(ids), lot.c.remaining > 0, lot.c.pending.is_(False)
+        )
+    )
+    for row in rows:
+        expires_at = None if row.expires_ms is None else row.expires_ms // 1000
+        found[row.account_id].append(Lot(row.id, Points(row.remaining), expires_at, row.earned_ms // 1000))
+    return found
+
+
+def take(connection: sa.Connection, operation_id: str, takes: list[Take[int]]) -> None:
+    """Hold these points for an operation and remember from where they came."""
+    connection.execute(
+        lot.update().where(lot.c.id == sa.bindparam("taken")).values(remaining=lot.c.remaining - sa.bindparam("by")),
+        [{"taken": one.lot_id, "by": one.amount} for one in takes],
+    )
+    connection.execute(
+        lot_take.insert(),
+        [{"operation_id": operation_id, "lot_id": one.lot_id, "amount": one.amount} for one in takes],
+    )
+
+
+def give_back(connection: sa.Connection, operation_id: str, account_ids: Iterable[int]) -> None:
+    """Return to their lots what an operation held of these accounts."""
+    rows = connection.execute(
+        sa.select(lot_take.c.lot_id, lot_take.c.amount)
+        .join(lot, lot.c.id == lot_take.c.lot_id)
+        .where(lot_take.c.operation_id == operation_id, lot.c.account_id.in_(list(account_ids)))
+    ).all()
+    for row in rows:
+        connection.execute(lot.update().where(lot.c.id == row.lot_id).values(remaining=lot.c.remaining + row.amount))
+        connection.execute(
+            lot_take.delete().where(lot_take.c.operation_id == operation_id, lot_take.c.lot_id == row.lot_id)
+        )
+
+
+def set_pending(connection: sa.Connection, operation_ids: Iterable[str], pending: bool) -> None:
+    """What these swaps brought became spendable, or (after a reorganisation) is no longer."""
+    connection.execute(lot.update().where(lot.c.operation_id.in_(list(operation_ids))).values(pending=pending))
+
+
+def drop(connection: sa.Connection, operation_id: str, account_ids: Iterable[int]) -> None:
+    """What a failed swap was to bring into these accounts will not come."""
+    connection.execute(lot.delete().where(lot.c.operation_id == operation_id, lot.c.account_id.in_(list(account_ids))))
+
+
+def of_member(connection: sa.Connection, member_id: str) -> list[ListedLot]:
+    """A member's lots that hold points, the first to expire first."""
+    rows = connection.execute(
+        sa.select(lot, account.c.address)
+        .join(account, account.c.id == lot.c.account_id)
+        .where(account.c.member_id == member_id, lot.c.remaining > 0, lot.c.pending.is_(False))
+        .order_by(lot.c.expires_ms.is_(None), lot.c.expires_ms, lot.c.earned_ms, lot.c.id)
+        .limit(LOTS_LISTED_MAX)
+    )
+    return [
+        ListedLot(row.operation_id, row.address, row.amount, row.remaining, row.earned_ms, row.expires_ms)
+        for row in rows
+    ]

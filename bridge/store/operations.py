@@ -1,0 +1,197 @@
+"""Operations: every accepted request that changes points, found again by id or by idempotency key."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from bridge.store import pages
+from bridge.store.database import IN_LIST_MAX
+from bridge.store.schema import batch, operation, swap
+from exchange.errors import IdempotencyKeyReused, UnknownOperation
+from exchange.operations import OperationState
+
+NOTHING_EARNED = "nothing-earned"
+
+
+@dataclass(frozen=True, slots=True)
+class SwapSide:
+    """What a swap adds to its operation."""
+
+    to_program_id: str
+    to_member_id: str
+    points_out: int
+    quote_id: str
+    terms_id: str
+    settlement_micro: int
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation with the steps of the batch that carries it."""
+
+    id: str
+    kind: str
+    program_id: str
+    member_id: str
+    points: int
+    state: str
+    reason: str | None
+    idempotency_key: str
+    tag: bytes
+    occurred_ms: int | None
+    created_ms: int
+    batch_id: str | None
+    submitted_ms: int | None
+    confirmed_ms: int | None
+    final_ms: int | None
+    transaction_hash: bytes | None
+    block_number: int | None
+    swap: SwapSide | None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is remembered of a request: enough to tell a repeat from another request under the same key."""
+
+    id: str
+    points: int
+    state: str
+    reason: str | None
+    request_hash: bytes
+
+    def require_same(self, request_hash: bytes, field: str = "Idempotency-Key") -> None:
+        """Raises IdempotencyKeyReused unless the request is the one that was answered under this key."""
+        if self.request_hash != request_hash:
+            raise IdempotencyKeyReused(
+                f"this key was used for another request, answered by operation {self.id}; take a new key",
+                field=field,
+            )
+
+
+def known(connection: sa.Connection, program_id: str, keys: Sequence[str]) -> dict[str, Known]:
+    """Those of these idempotency keys that the program has used."""
+    found: dict[str, Known] = {}
+    for start in range(0, len(keys), IN_LIST_MAX):
+        rows = connection.execute(
+            sa.select(
+                operation.c.idempotency_key,
+                operation.c.id,
+                operation.c.points,
+                operation.c.state,
+                operation.c.reason,
+                operation.c.request_hash,
+            ).where(
+                operation.c.program_id == program_id,
+                operation.c.idempotency_key.in_(keys[start : start + IN_LIST_MAX]),
+            )
+        )
+        for row in rows:
+            found[row.idempotency_key] = Known(row.id, row.points, row.state, row.reason, row.request_hash)
+    return found
+
+
+def _select() -> sa.Select[Any]:
+    return (
+        sa.select(
+            operation,
+            batch.c.submitted_ms,
+            batch.c.confirmed_ms,
+            batch.c.final_ms,
+            batch.c.transaction_hash,
+            batch.c.block_number,
+            swap.c.to_program_id,
+            swap.c.to_member_id,
+            swap.c.points_out,
+            swap.c.quote_id,
+            swap.c.terms_id,
+            swap.c.settlement_micro,
+        )
+        .outerjoin(batch, batch.c.id == operation.c.batch_id)
+        .outerjoin(swap, swap.c.operation_id == operation.c.id)
+    )
+
+
+def _operation(row: Any) -> Operation:
+    fields = dict(row._mapping)
+    side = {name: fields.pop(name) for name in SwapSide.__slots__}
+    for unused in ("seq", "request_hash", "stream_id"):
+        del fields[unused]
+    return Operation(swap=SwapSide(**side) if side["to_program_id"] is not None else None, **fields)
+
+
+def by_id(connection: sa.Connection, operation_id: str, program_id: str | None = None) -> Operation:
+    """The operation with this id; where a program is named, one that concerns it. Raises UnknownOperation."""
+    row = connection.execute(_select().where(operation.c.id == operation_id)).one_or_none()
+    if row is None or (program_id is not None and program_id not in (row.program_id, row.to_program_id)):
+        raise UnknownOperation(f"there is no operation {operation_id}", field="operation_id")
+    return _operation(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which operations a list shows; None stands for any. A swap concerns both its members."""
+
+    program_id: str | None = None
+    member_id: str | None = None
+    kind: str | None = None
+    state: str | None = None
+
+
+def page(connection: sa.Connection, wanted: Filter, ask: pages.Ask) -> pages.Page[Operation]:
+    """Operations, newest first."""
+    query = _select()
+    if wanted.member_id is not None:
+        query = query.where(sa.or_(operation.c.member_id == wanted.member_id, swap.c.to_member_id == wanted.member_id))
+    if wanted.program_id is not None:
+        query = query.where(
+            sa.or_(operation.c.program_id == wanted.program_id, swap.c.to_program_id == wanted.program_id)
+        )
+    if wanted.kind is not None:
+        query = query.where(operation.c.kind == wanted.kind)
+    if wanted.state is not None:
+        query = query.where(operation.c.state == wanted.state)
+    return pages.read(connection, query, operation.c.seq, ask, _operation, newest_first=True)
+
+
+def set_state(connection: sa.Connection, batch_id: str, state: OperationState) -> None:
+    """Every operation of a batch that has not failed reaches `state`."""
+    connection.execute(
+        operation.update()
+        .where(operation.c.batch_id == batch_id, operation.c.state.not_in(("failed", "cancelled")))
+        .values(state=state.value)
+    )
+
+
+def fail(connection: sa.Connection, operation_ids: Iterable[str], reason: str) -> None:
+    """These operations will never take effect."""
+    connection.execute(
+        operation.update()
+        .where(operation.c.id.in_(list(operation_ids)))
+        .values(state=OperationState.FAILED.value, reason=reason)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How much is accepted and not yet frozen into a batch."""
+
+    count: int
+    oldest_ms: int | None
+
+
+def waiting(connection: sa.Connection) -> Waiting:
+    """What waits for a batch, over all streams."""
+    row = connection.execute(
+        sa.select(sa.func.count(), sa.func.min(operation.c.created_ms)).where(
+            operation.c.stream_id.is_not(None),
+            sa.text("state = 'accepted' AND batch_id IS NULL"),
+        )
+    ).one()
+    return Waiting(row[0], row[1])
+
+
+def count(connection: sa.Connection) -> int:
+    """How many operations the ledger holds; what was numbered is never removed."""
+    return connection.scalar(sa.select(sa.func.coalesce(sa.func.max(operation.c.seq), 0))) or 0

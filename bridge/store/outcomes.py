@@ -1,0 +1,158 @@
+"""Outcomes: what the chain made of a batch, and what follows for its operations."""
+
+from collections.abc import Collection
+
+import sqlalchemy as sa
+
+from bridge.store import accounts, batches, entries, events, operations, streams
+from bridge.store.batches import Mined
+from bridge.store.schema import batch, entry, operation, swap
+from exchange.operations import OperationKind, OperationState
+
+SHORT_ON_CHAIN = "the chain holds fewer points in this account than the ledger: the debit was skipped"
+
+
+def submitted(connection: sa.Connection, batch_id: str, now_ms: int) -> None:
+    """The batch's signed bytes were sent for the first time."""
+    done = connection.execute(
+        batch.update()
+        .where(batch.c.id == batch_id, batch.c.state == batches.FROZEN)
+        .values(state=batches.SUBMITTED, submitted_ms=now_ms)
+    )
+    if done.rowcount:
+        operations.set_state(connection, batch_id, OperationState.SUBMITTED)
+        _tell(connection, batch_id, OperationState.SUBMITTED, now_ms)
+
+
+def confirm(connection: sa.Connection, batch_id: str, mined: Mined, skipped: Collection[int], now_ms: int) -> None:
+    """The batch is in a canonical block: its entries are posted, but for those at the `skipped` places."""
+    found = batches.by_id(connection, batch_id)
+    assert found.state in batches.UNMINED, f"batch {batch_id} is {found.state} already"
+    if found.submitted_ms is None:  # seen on the chain before our own send was answered
+        submitted(connection, batch_id, now_ms)
+    connection.execute(
+        batch.update()
+        .where(batch.c.id == batch_id)
+        .values(
+            state=batches.CONFIRMED,
+            confirmed_ms=now_ms,
+            transaction_hash=mined.transaction_hash,
+            block_number=mined.block_number,
+            gas_used=mined.gas_used,
+        )
+    )
+    if found.stream_id is None:
+        return
+    entries.post(connection, found, skipped)
+    operations.set_state(connection, batch_id, OperationState.CONFIRMED)
+    _tell(connection, batch_id, OperationState.CONFIRMED, now_ms)
+
+
+def unconfirm(connection: sa.Connection, batch_id: str, now_ms: int) -> None:
+    """The block that held the batch is no longer canonical: its entries are pending again."""
+    found = batches.by_id(connection, batch_id)
+    assert found.state == batches.CONFIRMED, f"batch {batch_id} is {found.state}: below finality nothing is undone"
+    if found.stream_id is not None:
+        entries.unpost(connection, batch_id)
+        operations.set_state(connection, batch_id, OperationState.SUBMITTED)
+        _tell(connection, batch_id, OperationState.SUBMITTED, now_ms)
+    connection.execute(
+        batch.update()
+        .where(batch.c.id == batch_id)
+        .values(state=batches.SUBMITTED, confirmed_ms=None, transaction_hash=None, block_number=None, gas_used=None)
+    )
+
+
+def finalise(connection: sa.Connection, final_number: int, now_ms: int) -> list[int]:
+    """Every confirmed batch up to this block is final.
+
+    Answers the accounts that were frozen, because the chain was short of what the ledger had.
+    """
+    rows = connection.execute(
+        sa.select(batch.c.id, batch.c.stream_id).where(
+            batch.c.state == batches.CONFIRMED, batch.c.block_number <= final_number
+        )
+    ).all()
+    frozen: list[int] = []
+    for row in rows:
+        connection.execute(batch.update().where(batch.c.id == row.id).values(state=batches.FINAL, final_ms=now_ms))
+        if row.stream_id is not None:
+            frozen += _settle_skipped(connection, row.id, now_ms)
+            operations.set_state(connection, row.id, OperationState.FINAL)
+            _tell(connection, row.id, OperationState.FINAL, now_ms)
+    return frozen
+
+
+def dissolve(connection: sa.Connection, stream_id: int, now_ms: int) -> int:
+    """The chain can take none of the stream's unposted batches: their operations wait again, in their old order.
+
+    Answers how many batches were dissolved.
+    """
+    gone = batches.unposted(connection, stream_id)
+    assert gone
+    first = gone[0].sequence
+    assert first is not None
+    for one in gone:
+        moved = connection.execute(
+            operation.update()
+            .where(operation.c.batch_id == one.id)
+            .values(batch_id=None, state=OperationState.ACCEPTED.value)
+            .returning(operation.c.id, operation.c.program_id)
+        ).all()
+        connection.execute(batch.update().where(batch.c.id == one.id).values(state=batches.DISSOLVED))
+        events.operations_changed(
+            connection, [(row.program_id, row.id) for row in moved], OperationState.ACCEPTED, now_ms
+        )
+    streams.set_last_sequence(connection, stream_id, first - 1)
+    return len(gone)
+
+
+def fail_swaps(connection: sa.Connection, stream_id: int, dead_terms: Collection[str], reason: str, now_ms: int) -> int:
+    """Waiting swaps under terms that are no longer in force fail, and their holds are given back. Answers how many."""
+    rows = connection.execute(
+        sa.select(operation.c.id)
+        .join(swap, swap.c.operation_id == operation.c.id)
+        .where(
+            operation.c.stream_id == stream_id,
+            operation.c.batch_id.is_(None),
+            operation.c.state == OperationState.ACCEPTED.value,
+            swap.c.terms_id.in_(list(dead_terms)),
+        )
+    )
+    failed = list(rows.scalars())
+    for operation_id in failed:
+        entries.void(connection, operation_id)
+        _fail(connection, operation_id, reason, now_ms)
+    return len(failed)
+
+
+def _settle_skipped(connection: sa.Connection, batch_id: str, now_ms: int) -> list[int]:
+    """What the chain skipped, once that is final: the operation failed and the account is frozen.
+
+    A swap gives its hold back. A redemption does not, since its reward may have been handed over.
+    """
+    short = connection.execute(
+        sa.select(entry.c.operation_id, entry.c.account_id, operation.c.kind)
+        .join(operation, operation.c.id == entry.c.operation_id)
+        .where(operation.c.batch_id == batch_id, entry.c.state == "pending", entry.c.credit.is_(False))
+    ).all()
+    for row in short:
+        accounts.freeze(connection, row.account_id)
+        if row.kind == OperationKind.SWAP.value:
+            entries.void(connection, row.operation_id)
+        _fail(connection, row.operation_id, SHORT_ON_CHAIN, now_ms)
+    return [row.account_id for row in short]
+
+
+def _fail(connection: sa.Connection, operation_id: str, reason: str, now_ms: int) -> None:
+    operations.fail(connection, [operation_id], reason)
+    row = connection.execute(sa.select(operation.c.program_id).where(operation.c.id == operation_id)).one()
+    events.operations_changed(connection, [(row.program_id, operation_id)], OperationState.FAILED, now_ms)
+
+
+def _tell(connection: sa.Connection, batch_id: str, state: OperationState, now_ms: int) -> None:
+    found = batches.by_id(connection, batch_id)
+    if found.stream_id is None:
+        return
+    programs = streams.by_id(connection, found.stream_id).programs
+    events.batch_changed(connection, batch_id, {programs[0], programs[-1]}, state, now_ms)

@@ -1,0 +1,123 @@
+"""Programs: loyalty programs with their points currency, keys and token."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from bridge.store import accounts, lanes, pages, streams
+from bridge.store.schema import program
+from exchange.earning import EarningRate
+from exchange.errors import ProgramNotActive, SymbolTaken, UnknownProgram
+
+DEPLOYING = "deploying"
+ACTIVE = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A loyalty program. `token` is None until its contract stands on the chain."""
+
+    id: str
+    name: str
+    symbol: str
+    currency: str
+    earning_rate: EarningRate
+    expiry_days: int | None
+    issuer_lane_id: int
+    admin_lane_id: int
+    token: bytes | None
+    state: str
+    created_ms: int
+
+    @property
+    def deployed_token(self) -> bytes:
+        """The token's address. Raises ProgramNotActive before the exchange admitted the program."""
+        if self.token is None or self.state != ACTIVE:
+            raise ProgramNotActive(
+                f"program {self.symbol} is {self.state}: its token is not yet admitted on the chain",
+                field="program_id",
+            )
+        return self.token
+
+
+@dataclass(frozen=True, slots=True)
+class NewProgram:
+    """What a new program is to be."""
+
+    id: str
+    name: str
+    symbol: str
+    currency: str
+    earning_rate: EarningRate
+    expiry_days: int | None
+
+
+def _program(row: sa.Row[tuple[object, ...]]) -> Program:
+    fields = dict(row._mapping)
+    rate = EarningRate(points=fields.pop("earn_points"), per_minor_units=fields.pop("earn_per_minor_units"))
+    return Program(earning_rate=rate, **fields)
+
+
+def by_id(connection: sa.Connection, program_id: str) -> Program:
+    """The program with this id. Raises UnknownProgram."""
+    row = connection.execute(sa.select(program).where(program.c.id == program_id)).one_or_none()
+    if row is None:
+        raise UnknownProgram(f"there is no program {program_id}", field="program_id")
+    return _program(row)
+
+
+def by_token(connection: sa.Connection, token: bytes) -> Program | None:
+    """The program whose token stands at this address, or None."""
+    row = connection.execute(sa.select(program).where(program.c.token == token)).one_or_none()
+    return None if row is None else _program(row)
+
+
+def all_programs(connection: sa.Connection) -> list[Program]:
+    """Every program, oldest first."""
+    return [_program(row) for row in connection.execute(sa.select(program).order_by(program.c.id))]
+
+
+def page(connection: sa.Connection, ask: pages.Ask) -> pages.Page[Program]:
+    """Programs, oldest first."""
+    return pages.read(connection, sa.select(program), program.c.id, ask, _program)
+
+
+def add(connection: sa.Connection, new: NewProgram, *, issuer_lane_id: int, admin_lane_id: int, now_ms: int) -> Program:
+    """Enter a new program in state `deploying`, with its system accounts and its stream. Raises SymbolTaken."""
+    taken = connection.execute(sa.select(program.c.id).where(program.c.symbol == new.symbol)).one_or_none()
+    if taken is not None:
+        raise SymbolTaken(f"symbol {new.symbol} belongs to program {taken.id}", field="symbol")
+    connection.execute(
+        program.insert().values(
+            id=new.id,
+            name=new.name,
+            symbol=new.symbol,
+            currency=new.currency,
+            earn_points=new.earning_rate.points,
+            earn_per_minor_units=new.earning_rate.per_minor_units,
+            expiry_days=new.expiry_days,
+            issuer_lane_id=issuer_lane_id,
+            admin_lane_id=admin_lane_id,
+            state=DEPLOYING,
+            created_ms=now_ms,
+        )
+    )
+    accounts.add_system_accounts(connection, new.id)
+    streams.add(connection, key=new.id, kind=streams.PROGRAM, lane_id=issuer_lane_id)
+    return by_id(connection, new.id)
+
+
+def deployed(connection: sa.Connection, program_id: str, token: bytes) -> None:
+    """The program's token contract was created at this address."""
+    connection.execute(program.update().where(program.c.id == program_id).values(token=token))
+
+
+def admitted(connection: sa.Connection, program_id: str) -> None:
+    """The exchange admitted the program: its points can move."""
+    connection.execute(program.update().where(program.c.id == program_id).values(state=ACTIVE))
+
+
+def addresses(connection: sa.Connection, found: Program) -> tuple[bytes, bytes]:
+    """The program's issuer and admin addresses."""
+    issuer, admin = (lanes.by_id(connection, lane_id) for lane_id in (found.issuer_lane_id, found.admin_lane_id))
+    return issuer.address, admin.address

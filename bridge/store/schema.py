@@ -1,0 +1,390 @@
+"""The ledger's tables.
+
+Amounts are integers of points, money is integer micro-units, times are integer milliseconds since 1970 in UTC
+(columns end in `_ms`), hashes, addresses and references are raw bytes.
+"""
+
+import sqlalchemy as sa
+
+# Stable names for constraints, so that a migration can name what it alters on every back end.
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id(name: str = "id") -> sa.Column[str]:
+    return sa.Column(name, sa.String(40), primary_key=True)
+
+
+def _points(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=False, server_default="0")
+
+
+def _ms(name: str, *, nullable: bool = False) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=nullable)
+
+
+def _serial() -> sa.Column[int]:
+    # SQLite numbers rows by itself only where the column is exactly INTEGER.
+    return sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True)
+
+
+#: One signing account and its nonces.
+lane = sa.Table(
+    "lane",
+    metadata,
+    _serial(),
+    sa.Column("role", sa.String(64), nullable=False, unique=True),
+    sa.Column("key_index", sa.Integer, nullable=False, unique=True),
+    sa.Column("address", sa.LargeBinary(20), nullable=False),
+    sa.Column("next_nonce", sa.BigInteger, nullable=False),
+)
+
+#: Where the exchange contract stands on each chain.
+deployment = sa.Table(
+    "deployment",
+    metadata,
+    sa.Column("chain_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("genesis_hash", sa.LargeBinary(32), nullable=False),
+    sa.Column("exchange", sa.LargeBinary(20), nullable=True),
+    sa.Column("notice_s", sa.BigInteger, nullable=False),
+    sa.Column("transaction_hash", sa.LargeBinary(32), nullable=True),
+    sa.Column("block_number", sa.BigInteger, nullable=True),
+    _ms("created_ms"),
+)
+
+#: The one breaker: a row while posting is stopped.
+breaker = sa.Table(
+    "breaker",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    _ms("tripped_ms"),
+    sa.CheckConstraint("id = 1", name="single"),
+)
+
+program = sa.Table(
+    "program",
+    metadata,
+    _id(),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("symbol", sa.String(11), nullable=False, unique=True),
+    sa.Column("currency", sa.String(32), nullable=False),
+    sa.Column("earn_points", sa.BigInteger, nullable=False),
+    sa.Column("earn_per_minor_units", sa.BigInteger, nullable=False),
+    sa.Column("expiry_days", sa.Integer, nullable=True),
+    sa.Column("issuer_lane_id", sa.ForeignKey("lane.id"), nullable=False),
+    sa.Column("admin_lane_id", sa.ForeignKey("lane.id"), nullable=False),
+    sa.Column("token", sa.LargeBinary(20), nullable=True, unique=True),
+    sa.Column("state", sa.String(16), nullable=False),
+    _ms("created_ms"),
+)
+
+api_key = sa.Table(
+    "api_key",
+    metadata,
+    _id(),
+    sa.Column("program_id", sa.ForeignKey("program.id"), nullable=True),
+    sa.Column("scopes", sa.String(128), nullable=False),
+    sa.Column("secret_hash", sa.LargeBinary(32), nullable=False),
+    _ms("created_ms"),
+    _ms("revoked_ms", nullable=True),
+)
+
+link = sa.Table("link", metadata, _id(), _ms("created_ms"))
+
+member = sa.Table(
+    "member",
+    metadata,
+    _id(),
+    sa.Column("program_id", sa.ForeignKey("program.id"), nullable=False),
+    sa.Column("member_number", sa.String(64), nullable=False),
+    sa.Column("link_id", sa.ForeignKey("link.id"), nullable=True, index=True),
+    _ms("created_ms"),
+    sa.UniqueConstraint("program_id", "member_number"),
+)
+
+#: One-time codes by which the sides of a link prove that they are one customer's.
+link_code = sa.Table(
+    "link_code",
+    metadata,
+    sa.Column("code_hash", sa.LargeBinary(32), primary_key=True),
+    sa.Column("member_id", sa.ForeignKey("member.id"), nullable=False, index=True),
+    _ms("expires_ms"),
+    _ms("used_ms", nullable=True),
+)
+
+#: Members' managed accounts, and each program's system accounts (issued, redeemed, swapped) that stand against them.
+account = sa.Table(
+    "account",
+    metadata,
+    _serial(),
+    sa.Column("program_id", sa.ForeignKey("program.id"), nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("member_id", sa.ForeignKey("member.id"), nullable=True, index=True),
+    sa.Column("reference", sa.LargeBinary(20), nullable=True),
+    sa.Column("address", sa.LargeBinary(20), nullable=True, index=True),
+    sa.Column("frozen", sa.Boolean, nullable=False, server_default=sa.false()),
+    _points("credits_pending"),
+    _points("credits_posted"),
+    _points("debits_pending"),
+    _points("debits_posted"),
+    _points("incoming_pending"),
+    sa.UniqueConstraint("program_id", "reference"),
+    sa.CheckConstraint("(kind = 'member') = (member_id IS NOT NULL)", name="member_kind"),
+    sa.CheckConstraint(
+        "credits_pending >= 0 AND debits_pending >= 0 AND incoming_pending >= 0"
+        " AND credits_posted >= 0 AND debits_posted >= 0",
+        name="counters_not_negative",
+    ),
+    # The last line of defence against an overdraft: a member's account never owes.
+    sa.CheckConstraint(
+        "kind <> 'member' OR credits_posted + credits_pending + incoming_pending >= debits_posted + debits_pending",
+        name="no_overdraft",
+    ),
+)
+sa.Index(
+    "uq_account_system",
+    account.c.program_id,
+    account.c.kind,
+    unique=True,
+    sqlite_where=account.c.member_id.is_(None),
+    postgresql_where=account.c.member_id.is_(None),
+)
+
+#: What must be posted in order: one program's entries, or one swap path's legs.
+stream = sa.Table(
+    "stream",
+    metadata,
+    _serial(),
+    sa.Column("key", sa.String(256), nullable=False, unique=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("lane_id", sa.ForeignKey("lane.id"), nullable=False),
+    sa.Column("last_sequence", sa.BigInteger, nullable=False, server_default="0"),
+)
+
+#: Operations of one stream frozen together, or (kind `control`) one call that sets the contracts up. Never edited.
+batch = sa.Table(
+    "batch",
+    metadata,
+    _id(),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("stream_id", sa.ForeignKey("stream.id"), nullable=True),
+    sa.Column("lane_id", sa.ForeignKey("lane.id"), nullable=False),
+    sa.Column("sequence", sa.BigInteger, nullable=True),
+    sa.Column("valid_until", sa.BigInteger, nullable=True),
+    sa.Column("digest", sa.LargeBinary(32), nullable=True),
+    sa.Column("purpose", sa.String(32), nullable=False),
+    sa.Column("subject", sa.String(40), nullable=True),
+    sa.Column("target", sa.LargeBinary(20), nullable=True),
+    sa.Column("calldata", sa.LargeBinary, nullable=False),
+    sa.Column("value_wei", sa.String(32), nullable=False, server_default="0"),
+    sa.Column("gas_limit", sa.BigInteger, nullable=False),
+    sa.Column("item_count", sa.Integer, nullable=False),
+    #: ids of the frozen entries in the order of their words, 8 bytes each
+    sa.Column("entry_ids", sa.LargeBinary, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("reason", sa.Text, nullable=True),
+    sa.Column("transaction_hash", sa.LargeBinary(32), nullable=True),
+    sa.Column("block_number", sa.BigInteger, nullable=True, index=True),
+    sa.Column("gas_used", sa.BigInteger, nullable=True),
+    _ms("created_ms"),
+    _ms("submitted_ms", nullable=True),
+    _ms("confirmed_ms", nullable=True),
+    _ms("final_ms", nullable=True),
+)
+sa.Index("ix_batch_stream_sequence", batch.c.stream_id, batch.c.sequence)
+
+#: Every signed transaction, stored before it is sent. One nonce of a lane serves one batch.
+attempt = sa.Table(
+    "attempt",
+    metadata,
+    sa.Column("hash", sa.LargeBinary(32), primary_key=True),
+    sa.Column("lane_id", sa.ForeignKey("lane.id"), nullable=False),
+    sa.Column("nonce", sa.BigInteger, nullable=False),
+    sa.Column("batch_id", sa.ForeignKey("batch.id"), nullable=False, index=True),
+    sa.Column("raw", sa.LargeBinary, nullable=False),
+    sa.Column("max_fee_wei", sa.BigInteger, nullable=False),
+    _ms("created_ms"),
+    _ms("sent_ms", nullable=True),
+    #: the canonical block that holds it, whatever it did there
+    sa.Column("mined_block", sa.BigInteger, nullable=True),
+    sa.UniqueConstraint("lane_id", "nonce"),
+)
+sa.Index(
+    "ix_attempt_unmined",
+    attempt.c.lane_id,
+    attempt.c.nonce,
+    sqlite_where=sa.text("mined_block IS NULL"),
+    postgresql_where=sa.text("mined_block IS NULL"),
+)
+
+#: The canonical chain as far as it was followed.
+block = sa.Table(
+    "block",
+    metadata,
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("hash", sa.LargeBinary(32), nullable=False, unique=True),
+    sa.Column("parent_hash", sa.LargeBinary(32), nullable=False),
+    sa.Column("timestamp", sa.BigInteger, nullable=False),
+    sa.Column("final", sa.Boolean, nullable=False),
+)
+
+#: The journal from which a wiped embedded chain is rebuilt.
+block_transaction = sa.Table(
+    "block_transaction",
+    metadata,
+    sa.Column("block_number", sa.ForeignKey("block.number"), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("raw", sa.LargeBinary, nullable=False),
+)
+
+operation = sa.Table(
+    "operation",
+    metadata,
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("id", sa.String(40), nullable=False, unique=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("program_id", sa.ForeignKey("program.id"), nullable=False),
+    sa.Column("member_id", sa.ForeignKey("member.id"), nullable=False),
+    sa.Column("points", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text, nullable=True),
+    sa.Column("idempotency_key", sa.String(255), nullable=False),
+    sa.Column("request_hash", sa.LargeBinary(32), nullable=False),
+    sa.Column("tag", sa.LargeBinary(5), nullable=False),
+    sa.Column("stream_id", sa.ForeignKey("stream.id"), nullable=True),
+    sa.Column("batch_id", sa.ForeignKey("batch.id"), nullable=True, index=True),
+    _ms("occurred_ms", nullable=True),
+    _ms("created_ms"),
+    sa.UniqueConstraint("program_id", "idempotency_key"),
+)
+sa.Index("ix_operation_member_seq", operation.c.member_id, operation.c.seq)
+sa.Index("ix_operation_program_seq", operation.c.program_id, operation.c.seq)
+sa.Index(
+    "ix_operation_waiting",
+    operation.c.stream_id,
+    operation.c.seq,
+    sqlite_where=sa.text("state = 'accepted' AND batch_id IS NULL"),
+    postgresql_where=sa.text("state = 'accepted' AND batch_id IS NULL"),
+)
+
+#: The effect of an operation on one account, against a system account: balanced by construction.
+entry = sa.Table(
+    "entry",
+    metadata,
+    _serial(),
+    sa.Column("operation_id", sa.ForeignKey("operation.id"), nullable=False, index=True),
+    sa.Column("program_id", sa.ForeignKey("program.id"), nullable=False),
+    #: entries of one swap leg share its number
+    sa.Column("leg", sa.Integer, nullable=False),
+    sa.Column("kind", sa.Integer, nullable=False),
+    sa.Column("credit", sa.Boolean, nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("account_id", sa.ForeignKey("account.id"), nullable=False),
+    sa.Column("contra_id", sa.ForeignKey("account.id"), nullable=False),
+    sa.Column("state", sa.String(8), nullable=False),
+    sa.CheckConstraint("amount > 0", name="amount_positive"),
+)
+
+#: The points of one credit with their own expiry; `pending` until a swap's points are confirmed.
+lot = sa.Table(
+    "lot",
+    metadata,
+    _serial(),
+    sa.Column("account_id", sa.ForeignKey("account.id"), nullable=False),
+    sa.Column("operation_id", sa.ForeignKey("operation.id"), nullable=False, index=True),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("remaining", sa.BigInteger, nullable=False),
+    sa.Column("pending", sa.Boolean, nullable=False),
+    _ms("earned_ms"),
+    _ms("expires_ms", nullable=True),
+    sa.CheckConstraint("remaining >= 0 AND remaining <= amount", name="remaining_in_range"),
+)
+sa.Index(
+    "ix_lot_spendable",
+    lot.c.account_id,
+    sqlite_where=sa.text("remaining > 0"),
+    postgresql_where=sa.text("remaining > 0"),
+)
+
+#: What an operation took from each lot, so that a hold can be given back to where it came from.
+lot_take = sa.Table(
+    "lot_take",
+    metadata,
+    sa.Column("operation_id", sa.ForeignKey("operation.id"), primary_key=True),
+    sa.Column("lot_id", sa.ForeignKey("lot.id"), primary_key=True),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+)
+
+terms = sa.Table(
+    "terms",
+    metadata,
+    _id(),
+    sa.Column("from_program_id", sa.ForeignKey("program.id"), nullable=False),
+    sa.Column("to_program_id", sa.ForeignKey("program.id"), nullable=False),
+    sa.Column("version", sa.Integer, nullable=True),
+    sa.Column("from_units", sa.BigInteger, nullable=False),
+    sa.Column("to_units", sa.BigInteger, nullable=False),
+    sa.Column("minimum", sa.BigInteger, nullable=False),
+    sa.Column("increment", sa.BigInteger, nullable=False),
+    sa.Column("settlement_price_micro", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text, nullable=True),
+    sa.Column("proposed_by", sa.ForeignKey("program.id"), nullable=False),
+    _ms("effective_ms", nullable=True),
+    _ms("suspended_ms", nullable=True),
+    _ms("created_ms"),
+)
+sa.Index("ix_terms_direction", terms.c.from_program_id, terms.c.to_program_id)
+
+quote = sa.Table(
+    "quote",
+    metadata,
+    _id(),
+    sa.Column("program_id", sa.ForeignKey("program.id"), nullable=False),
+    sa.Column("member_id", sa.ForeignKey("member.id"), nullable=False),
+    sa.Column("to_program_id", sa.ForeignKey("program.id"), nullable=False),
+    sa.Column("to_member_id", sa.ForeignKey("member.id"), nullable=False),
+    sa.Column("amount_in", sa.BigInteger, nullable=False),
+    sa.Column("amount_out", sa.BigInteger, nullable=False),
+    sa.Column("remainder", sa.BigInteger, nullable=False),
+    sa.Column("settlement_micro", sa.BigInteger, nullable=False),
+    sa.Column("terms_id", sa.ForeignKey("terms.id"), nullable=False),
+    sa.Column("explanation", sa.JSON, nullable=False),
+    _ms("created_ms"),
+    _ms("expires_ms"),
+)
+
+#: What a swap adds to its operation. One quote serves one swap.
+swap = sa.Table(
+    "swap",
+    metadata,
+    sa.Column("operation_id", sa.ForeignKey("operation.id"), primary_key=True),
+    sa.Column("quote_id", sa.ForeignKey("quote.id"), nullable=False, unique=True),
+    sa.Column("to_program_id", sa.ForeignKey("program.id"), nullable=False, index=True),
+    sa.Column("to_member_id", sa.ForeignKey("member.id"), nullable=False),
+    sa.Column("points_out", sa.BigInteger, nullable=False),
+    sa.Column("terms_id", sa.ForeignKey("terms.id"), nullable=False),
+    sa.Column("settlement_micro", sa.BigInteger, nullable=False),
+)
+
+#: What happened, in order: one row for an accepted operation, one row for all operations of a batch.
+event = sa.Table(
+    "event",
+    metadata,
+    _serial(),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("program_id", sa.ForeignKey("program.id"), nullable=False),
+    sa.Column("operation_id", sa.ForeignKey("operation.id"), nullable=True),
+    sa.Column("batch_id", sa.ForeignKey("batch.id"), nullable=True),
+    _ms("at_ms"),
+    sqlite_autoincrement=True,
+)

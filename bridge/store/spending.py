@@ -1,0 +1,93 @@
+"""Holding points: which accounts and lots a debit takes from, and the rows that hold them.
+
+Redemptions and swaps share this. A member may own several accounts; the points that expire first go first, whichever
+account they are in.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from bridge.store import accounts, lots
+from bridge.store.accounts import Account
+from exchange.errors import InsufficientPoints
+from exchange.lots import Lot, Take, spend, spendable
+from exchange.points import Points
+
+
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """A member's accounts that are not frozen, with their spendable lots."""
+
+    accounts: list[Account]
+    lots: dict[int, list[Lot[int]]]
+    now_s: int
+
+    @property
+    def spendable(self) -> Points:
+        """What the program's own stream may take: neither expired nor held."""
+        return Points(sum(self._spendable_in(one) for one in self.accounts))
+
+    @property
+    def swappable(self) -> Points:
+        """What a swap may take: confirmed as well."""
+        return Points(sum(self.swappable_in(one) for one in self.accounts))
+
+    def swappable_in(self, one: Account) -> Points:
+        """What a swap may take from one account."""
+        return Points(min(one.balance.swappable, self._spendable_in(one)))
+
+    def first_expiring(self) -> list[Account]:
+        """The accounts in the order in which their points expire."""
+        return sorted(self.accounts, key=lambda one: (self._first_expiry(one), one.id))
+
+    def take(self, amount: Points) -> dict[int, list[Take[int]]]:
+        """What `amount` is made of, by account. Raises InsufficientPoints."""
+        owner = {lot.id: account_id for account_id, held in self.lots.items() for lot in held}
+        taken: dict[int, list[Take[int]]] = {}
+        try:
+            takes = spend([lot for held in self.lots.values() for lot in held], amount, self.now_s)
+        except InsufficientPoints:
+            raise self.short(amount) from None
+        for one in takes:
+            taken.setdefault(owner[one.lot_id], []).append(one)
+        return taken
+
+    def take_from(self, account_id: int, amount: Points) -> list[Take[int]]:
+        """What `amount` is made of within one account."""
+        return spend(self.lots[account_id], amount, self.now_s)
+
+    def short(self, amount: int, field: str = "points") -> InsufficientPoints:
+        """The refusal of more than is there."""
+        there = self.spendable
+        return InsufficientPoints(
+            f"{amount:,} points were asked for, {there:,} are available",
+            field=field,
+            limit=there,
+            nearest=there or None,
+        )
+
+    def _spendable_in(self, one: Account) -> Points:
+        held = spendable(self.lots[one.id], self.now_s)
+        assert sum(lot.remaining for lot in self.lots[one.id]) == one.balance.available, (
+            f"the lots of account {one.id} do not sum to its available balance"
+        )
+        return held
+
+    def _first_expiry(self, one: Account) -> float:
+        live = [
+            lot.expires_at for lot in self.lots[one.id] if lot.expires_at is not None and lot.expires_at > self.now_s
+        ]
+        return min(live, default=float("inf"))
+
+
+def purse(connection: sa.Connection, member_id: str, now_ms: int) -> Purse:
+    """What a member has to spend now."""
+    usable = [one for one in accounts.of_member(connection, member_id) if not one.frozen]
+    return Purse(usable, lots.spendable(connection, [one.id for one in usable]), now_ms // 1000)
+
+
+def hold(connection: sa.Connection, operation_id: str, taken: Sequence[tuple[int, list[Take[int]]]]) -> None:
+    """Take these points out of their lots, remembered for the operation."""
+    lots.take(connection, operation_id, [one for _, takes in taken for one in takes])

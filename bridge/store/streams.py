@@ -1,0 +1,83 @@
+"""Streams: what must be posted in order, one program's entries or one swap path's legs."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from bridge.store import lanes
+from bridge.store.schema import program, stream
+
+PROGRAM = "program"
+PATH = "path"
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One ordered stream: its key is a program's id, or the ids along a swap path joined by `>`."""
+
+    id: int
+    key: str
+    kind: str
+    lane_id: int
+    last_sequence: int
+
+    @property
+    def programs(self) -> list[str]:
+        """The programs along the stream, source first; one for a program's own stream."""
+        return self.key.split(">")
+
+
+def all_streams(connection: sa.Connection) -> list[Stream]:
+    """Every stream, oldest first."""
+    return [Stream(**row._mapping) for row in connection.execute(sa.select(stream).order_by(stream.c.id))]
+
+
+def by_id(connection: sa.Connection, stream_id: int) -> Stream:
+    """The stream with this id, which must exist."""
+    return Stream(**connection.execute(sa.select(stream).where(stream.c.id == stream_id)).one()._mapping)
+
+
+def by_key(connection: sa.Connection, key: str) -> Stream | None:
+    """The stream with this key, or None."""
+    row = connection.execute(sa.select(stream).where(stream.c.key == key)).one_or_none()
+    return None if row is None else Stream(**row._mapping)
+
+
+def add(connection: sa.Connection, *, key: str, kind: str, lane_id: int) -> int:
+    """Enter a new stream, whose first batch will carry sequence 1."""
+    inserted = connection.execute(stream.insert().values(key=key, kind=kind, lane_id=lane_id, last_sequence=0))
+    assert inserted.inserted_primary_key is not None
+    return int(inserted.inserted_primary_key[0])
+
+
+def for_program(connection: sa.Connection, program_id: str) -> Stream:
+    """A program's own stream, made together with the program."""
+    found = by_key(connection, program_id)
+    assert found is not None, f"program {program_id} has no stream"
+    return found
+
+
+def for_path(connection: sa.Connection, program_ids: list[str]) -> Stream:
+    """The stream of a swap path, made at its first use."""
+    key = ">".join(program_ids)
+    found = by_key(connection, key)
+    if found is not None:
+        return found
+    operator = lanes.by_role(connection, lanes.EXCHANGE_OPERATOR)
+    assert operator is not None, "the exchange operator's lane is made when the service first starts"
+    add(connection, key=key, kind=PATH, lane_id=operator.id)
+    made = by_key(connection, key)
+    assert made is not None
+    return made
+
+
+def set_last_sequence(connection: sa.Connection, stream_id: int, sequence: int) -> None:
+    """The sequence number of the newest frozen batch of this stream."""
+    connection.execute(stream.update().where(stream.c.id == stream_id).values(last_sequence=sequence))
+
+
+def tokens(connection: sa.Connection, found: Stream) -> list[bytes]:
+    """The token contracts along the stream, source first; each program in it is deployed."""
+    rows = connection.execute(sa.select(program.c.id, program.c.token).where(program.c.id.in_(found.programs)))
+    by_program = dict(rows.tuples().all())
+    return [by_program[program_id] for program_id in found.programs]

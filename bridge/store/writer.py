@@ -1,0 +1,164 @@
+"""The ledger's one writer: commits many requests in one transaction.
+
+A full sync to disk costs the same for one request as for a hundred, so the writer takes whatever waits (up to named
+limits), runs each command behind a savepoint of its own, commits once, and only then answers. An expected error undoes
+its own command and is answered; anything else is a bug: the whole group is undone, the writer stops, and so does the
+service, since a ledger that goes on after a failed assertion is worse than one that stands still.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from bridge.store.database import Database, savepoint
+from exchange.errors import SarrafError, TooBusy
+
+#: Requests that may wait for the writer; one more is told to come back.
+QUEUE_MAX = 10_000
+#: Commands in one transaction.
+GROUP_COMMANDS_MAX = 500
+#: Weight of the commands in one transaction: a bulk call of a thousand earns weighs a thousand.
+GROUP_WEIGHT_MAX = 4_000
+#: How long stop() waits for what was queued before it.
+STOP_TIMEOUT_S = 30.0
+
+Result = TypeVar("Result")
+Command = Callable[[sa.Connection], Result]
+
+_log = logging.getLogger(__name__)
+
+
+class WriterStopped(RuntimeError):
+    """The writer no longer runs: the service is stopping, or a bug stopped it."""
+
+
+class _Job:
+    def __init__(self, command: Command[Any], weight: int) -> None:
+        self.command = command
+        self.weight = weight
+        self.future: Future[Any] = Future()
+        self.answer: Any = None
+        self.refusal: SarrafError | None = None
+
+
+class LedgerWriter:
+    """Runs commands on the ledger, in the order they came, in groups.
+
+    `on_commit` is called in the writer's thread after each commit; `on_bug` once, when a command failed unexpectedly.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        on_commit: Callable[[], None] = lambda: None,
+        on_bug: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._database = database
+        self._on_commit = on_commit
+        self._on_bug = on_bug
+        self._queue: queue.Queue[_Job | None] = queue.Queue()
+        self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
+        self._accepting = threading.Event()
+
+    def start(self) -> None:
+        """Begin to take commands."""
+        self._accepting.set()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish what was queued and end the thread."""
+        self._accepting.clear()
+        self._queue.put(None)
+        self._thread.join(STOP_TIMEOUT_S)
+        assert not self._thread.is_alive(), f"the ledger writer did not end within {STOP_TIMEOUT_S} s"
+
+    @property
+    def running(self) -> bool:
+        """Whether commands are taken."""
+        return self._accepting.is_set()
+
+    @property
+    def waiting(self) -> int:
+        """How many commands wait for their transaction."""
+        return self._queue.qsize()
+
+    def submit(self, command: Command[Result], weight: int = 1) -> "Future[Result]":
+        """Queue `command`; its future answers after the commit that holds it.
+
+        Raises TooBusy when QUEUE_MAX commands wait already, WriterStopped when the writer does not run.
+        """
+        if not self._accepting.is_set():
+            raise WriterStopped("the ledger writer does not run")
+        if self._queue.qsize() >= QUEUE_MAX:
+            raise TooBusy(f"{QUEUE_MAX} requests wait for the ledger already; try again shortly", limit=QUEUE_MAX)
+        job = _Job(command, weight)
+        self._queue.put(job)
+        return job.future
+
+    def run(self, command: Command[Result], weight: int = 1) -> Result:
+        """Queue `command` and wait for its commit. Raises what the command raised."""
+        return self.submit(command, weight).result()
+
+    def _run(self) -> None:
+        group: list[_Job] = []
+        try:
+            while True:
+                group, last = self._take()
+                if group:
+                    self._commit(group)
+                    self._on_commit()
+                if last:
+                    break
+        except BaseException as bug:  # noqa: BLE001 - the last stop of a bug: it ends the service
+            self._accepting.clear()
+            _log.critical("the ledger writer stops: a command failed unexpectedly", exc_info=True)
+            self._fail(group, bug)
+            self._on_bug()
+
+    def _take(self) -> tuple[list[_Job], bool]:
+        """The next group, and whether it is the last one."""
+        group: list[_Job] = []
+        weight = 0
+        job = self._queue.get()
+        while job is not None:
+            group.append(job)
+            weight += job.weight
+            if len(group) >= GROUP_COMMANDS_MAX or weight >= GROUP_WEIGHT_MAX:
+                return group, False
+            try:
+                job = self._queue.get_nowait()
+            except queue.Empty:
+                return group, False
+        return group, True
+
+    def _commit(self, group: list[_Job]) -> None:
+        with self._database.write() as connection:
+            for job in group:
+                try:
+                    with savepoint(connection):
+                        job.answer = job.command(connection)
+                except SarrafError as refusal:
+                    job.refusal = refusal
+        for job in group:
+            if job.refusal is not None:
+                job.future.set_exception(job.refusal)
+            else:
+                job.future.set_result(job.answer)
+
+    def _fail(self, group: list[_Job], bug: BaseException) -> None:
+        for job in group:
+            if not job.future.done():
+                job.future.set_exception(bug)
+        while True:
+            try:
+                waiting = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if waiting is not None:
+                waiting.future.set_exception(WriterStopped("the ledger writer stopped"))

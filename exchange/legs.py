@@ -1,0 +1,110 @@
+"""Legs: one swap that a member pays from several accounts.
+
+The contract rounds down leg by leg, while a quote rounds down once. Both give the same when every leg but
+one is a whole number of blocks, where a block is the least amount that converts without rounding
+(`ratio.reduced().from_units`). The contract also refuses a batch in which a leg gives nothing, so no leg
+may be smaller than what gives one point.
+"""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from exchange.errors import CannotSplit
+
+AccountKey = TypeVar("AccountKey")
+
+ACCOUNTS_MAX = 256
+"""Accounts that one swap may be spread over; the search takes the square of it."""
+
+
+def plan_legs(
+    available: Sequence[tuple[AccountKey, int]],
+    amount: int,
+    block: int,
+    *,
+    leg_min: int | None = None,
+) -> list[tuple[AccountKey, int]]:
+    """What each account pays of `amount`, so that the floors of the legs sum to the floor of `amount`.
+
+    `available` is in the order in which points should go (first-expiring first): among all splits that
+    hold, the one that takes the most from the first account, then from the second, and so on. Accounts that
+    pay nothing are left out. `leg_min` is the least amount that gives one point, `ratio.needed_for(1)`;
+    left out, a whole block, which always gives one but refuses some splits that would do. An amount below
+    one block goes as a single leg.
+
+    Raises `CannotSplit` exactly when no such split exists; `nearest` is the greatest lesser amount that can
+    be split.
+    """
+    held = [there for _, there in available]
+    least = block if leg_min is None else leg_min
+    assert amount > 0, "only a positive amount is split"
+    assert 1 <= least <= block, "a whole block always gives something"
+    assert all(there >= 0 for there in held), "no account holds less than nothing"
+    assert len(held) <= ACCOUNTS_MAX, "a swap is spread over a bounded number of accounts"
+    legs = _best_split(held, amount, block, least)
+    if legs is None:
+        nearest = _greatest_below(held, amount, block, least)
+        raise CannotSplit(
+            "the points lie in several accounts, and taking them would lose a part in rounding",
+            field="points",
+            limit=nearest,
+            nearest=nearest,
+        )
+    assert sum(legs) == amount, "legs sum to the amount"
+    return [(key, leg) for (key, _), leg in zip(available, legs, strict=True) if leg]
+
+
+def _best_split(held: Sequence[int], amount: int, block: int, least: int) -> list[int] | None:
+    """The split that takes most from the earliest accounts; each is tried as the one with the odd part."""
+    odd = _odd_part(amount, block, least)
+    if odd == 0:
+        return _fill(held, amount, block)
+    best: list[int] | None = None
+    for index, there in enumerate(held):
+        if there < odd:
+            continue
+        rest = [*held[:index], there - odd, *held[index + 1 :]]
+        legs = _fill(rest, amount - odd, block)
+        if legs is not None:
+            legs[index] += odd
+            best = legs if best is None else max(best, legs)
+    return best
+
+
+def _odd_part(amount: int, block: int, least: int) -> int:
+    """The least that the one leg of no whole number of blocks carries; 0 when no leg need be like that."""
+    remainder = amount % block
+    if remainder == 0 or remainder >= least or amount < block:
+        return remainder
+    return remainder + block
+
+
+def _fill(held: Sequence[int], amount: int, block: int) -> list[int] | None:
+    """`amount`, whole blocks, taken from the first accounts on; None when they do not hold so many blocks."""
+    legs: list[int] = []
+    left = amount
+    for there in held:
+        leg = min(left, there - there % block)
+        legs.append(leg)
+        left -= leg
+    return legs if left == 0 else None
+
+
+def _greatest_below(held: Sequence[int], amount: int, block: int, least: int) -> int | None:
+    """The greatest amount up to `amount` that can be split, None when there is none.
+
+    Blocks can always be combined; only the odd part needs one account that holds all of it. So the answer
+    is a number of whole blocks, and on top of it at most what is loose in one account, with or without a
+    block beside it there.
+    """
+    loose = max((there % block for there in held), default=0)
+    loose_beside_block = max((there % block for there in held if there >= block), default=0)
+    whole = sum(there - there % block for there in held)
+    candidates = [
+        base + min(tail, amount - base)
+        for base in (amount - amount % block, whole)
+        if base <= amount
+        for tail in (0, loose, loose_beside_block)
+    ]
+    possible = [each for each in candidates if each > 0 and _best_split(held, each, block, least)]
+    return max(possible, default=None)

@@ -1,0 +1,55 @@
+"""Terms: what two programs agreed for one direction."""
+
+from dataclasses import dataclass
+
+from exchange.errors import InvalidTerms
+from exchange.points import MICRO_UNITS_MAX, POINTS_MAX, MicroUnits, Points
+from exchange.ratio import Ratio
+
+VERSION_MAX = 2**32 - 1
+"""The contract counts the versions of a direction in 32 bits."""
+
+TIME_MAX = 2**63 - 1
+"""Unix seconds, as a database keeps them: a signed 64-bit integer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """One version of what two programs agreed for one direction.
+
+    `minimum` and `increment` are source points: the amounts in are `minimum`, `minimum + increment`, and so
+    on. `settlement_price` is what the source program owes for each destination point. `version` is 0 until
+    the contract has numbered the proposal; `effective_at` is in Unix seconds, and None until both programs
+    consented.
+
+    Raises `InvalidTerms` naming the field that is at fault.
+    """
+
+    id: str
+    source: str
+    destination: str
+    version: int
+    ratio: Ratio
+    minimum: Points
+    increment: Points
+    settlement_price: MicroUnits
+    effective_at: int | None
+
+    def __post_init__(self) -> None:
+        if self.source == self.destination:
+            raise InvalidTerms("terms are between two different programs", field="destination")
+        _check_whole("version", self.version, 0, VERSION_MAX)
+        _check_whole("minimum", self.minimum, 1, POINTS_MAX)
+        _check_whole("increment", self.increment, 1, POINTS_MAX)
+        _check_whole("settlement_price", self.settlement_price, 0, MICRO_UNITS_MAX)
+        if self.effective_at is not None:
+            _check_whole("effective_at", self.effective_at, 0, TIME_MAX)
+
+
+def _check_whole(field: str, value: object, least: int, most: int) -> None:
+    if type(value) is not int:
+        raise InvalidTerms(f"{field} is a whole number", field=field)
+    if value < least:
+        raise InvalidTerms(f"{field} is at least {least}", field=field, limit=least, nearest=least)
+    if value > most:
+        raise InvalidTerms(f"{field} is at most {most}", field=field, limit=most, nearest=most)

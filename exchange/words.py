@@ -1,0 +1,92 @@
+"""Entry words: what one posted entry looks like on chain, and the hashes that name things there.
+
+A word is 32 bytes: 20 of the reference, 1 of the kind, 6 of the amount (big endian), 5 of the tag.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from eth_hash.auto import keccak
+
+from exchange.points import POINTS_MAX, Points
+
+WORD_BYTES = 32
+REFERENCE_BYTES = 20
+ADDRESS_BYTES = 20
+AMOUNT_BYTES = 6
+TAG_BYTES = 5
+
+_KIND_AT = REFERENCE_BYTES
+_AMOUNT_AT = _KIND_AT + 1
+_TAG_AT = _AMOUNT_AT + AMOUNT_BYTES
+
+
+class EntryKind(IntEnum):
+    """Why an entry was posted.
+
+    Below 16 stand a program's credits, from 17 on its debits; a swap's legs have a kind of their own.
+    """
+
+    EARN = 1
+    BONUS = 2
+    REINSTATEMENT = 3
+    ADJUSTMENT_UP = 4
+    REDEMPTION = 17
+    EXPIRY = 18
+    REVERSAL = 19
+    FEE = 20
+    ADJUSTMENT_DOWN = 21
+    SWAP = 33
+
+    @property
+    def is_credit(self) -> bool:
+        """Whether the entry adds to the account it names; a swap's leg takes from it."""
+        return self.value < 16
+
+
+@dataclass(frozen=True, slots=True)
+class EntryWord:
+    """One posted entry: whose account, why, how many points, and the tag that finds the operation again."""
+
+    reference: bytes
+    kind: EntryKind
+    amount: Points
+    tag: bytes
+
+    def __post_init__(self) -> None:
+        assert len(self.reference) == REFERENCE_BYTES, "a reference has 20 bytes"
+        assert 0 < self.amount <= POINTS_MAX, "an entry's amount is from 1 to POINTS_MAX"
+        assert len(self.tag) == TAG_BYTES, "a tag has 5 bytes"
+
+    def pack(self) -> bytes:
+        """The word's 32 bytes."""
+        return b"".join((self.reference, self.kind.to_bytes(1), self.amount.to_bytes(AMOUNT_BYTES, "big"), self.tag))
+
+    @classmethod
+    def unpack(cls, word: bytes) -> "EntryWord":
+        """The entry that `word` says; a word that no contract would have accepted is a bug."""
+        assert len(word) == WORD_BYTES, "a word has 32 bytes"
+        return cls(
+            reference=bytes(word[:_KIND_AT]),
+            kind=EntryKind(word[_KIND_AT]),
+            amount=Points(int.from_bytes(word[_AMOUNT_AT:_TAG_AT], "big")),
+            tag=bytes(word[_TAG_AT:]),
+        )
+
+
+def account_address(token: bytes, reference: bytes) -> bytes:
+    """The 20-byte managed account that `reference` owns in the program of `token`; nobody holds its key."""
+    assert len(token) == ADDRESS_BYTES, "a token's address has 20 bytes"
+    assert len(reference) == REFERENCE_BYTES, "a reference has 20 bytes"
+    return keccak(token + reference)[-ADDRESS_BYTES:]
+
+
+def entry_tag(program_id: str, idempotency_key: str) -> bytes:
+    """The 5 bytes that name an operation on chain, so that a ledger older than the chain finds it again."""
+    assert "\0" not in program_id, "the separator must not occur in a program's id"
+    return keccak(program_id.encode() + b"\0" + idempotency_key.encode())[:TAG_BYTES]
+
+
+def digest(words: bytes) -> bytes:
+    """The 32-byte keccak of a batch's words one after another, as the contract reports it."""
+    return keccak(words)

@@ -1,0 +1,1 @@
+"""Tests of the EVM side, most of them against a real anvil."""

@@ -1,0 +1,210 @@
+"""Pricing: against every amount tried one by one, and at the published examples."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.errors import BelowMinimum, InvalidAmount, NothingOut
+from exchange.points import MICRO_UNITS_MAX, POINTS_MAX, Points
+from exchange.pricing import Price, price, price_for
+from exchange.ratio import Ratio
+from exchange.terms import Terms
+from tests.exchange.strategies import amounts, make_terms, small_terms, whole_step_terms
+
+TRIED_MAX = 700
+"""Beyond the least and the next amounts that any of the small terms can ask for."""
+
+
+def ratio(from_units: int, to_units: int) -> Ratio:
+    return Ratio(Points(from_units), Points(to_units))
+
+
+def out_of(terms: Terms, amount: int) -> int:
+    """What `amount` gives, 0 when it is refused."""
+    try:
+        return price(terms, amount).amount_out
+    except (BelowMinimum, NothingOut):
+        return 0
+
+
+def table(terms: Terms) -> dict[int, int]:
+    """What each valid amount in converts to, in rising order."""
+    return {
+        amount: amount * terms.ratio.to_units // terms.ratio.from_units
+        for amount in range(terms.minimum, TRIED_MAX, terms.increment)
+    }
+
+
+@given(small_terms(), st.integers(1, 300))
+def test_price__of_any_amount__is_what_trying_all_amounts_says(terms: Terms, offered: int) -> None:
+    tried = table(terms)
+    out = max((out for amount, out in tried.items() if amount <= offered), default=0)
+    least = next(amount for amount, each in tried.items() if each >= max(1, out))
+    if out == 0:
+        with pytest.raises((BelowMinimum, NothingOut)) as refusal:
+            price(terms, offered)
+        assert refusal.value.nearest == (terms.minimum if offered < terms.minimum else least)
+        return
+    priced = price(terms, offered)
+    assert (priced.amount_in, priced.amount_out) == (least, out)
+    assert priced.remainder == offered - least
+    assert priced.settlement == out * terms.settlement_price
+    assert priced.nearest_below == least
+    assert priced.nearest_above == next(amount for amount, each in tried.items() if each > out)
+
+
+@given(small_terms(), st.integers(1, 200))
+def test_price_for__any_amount_out__is_the_least_valid_amount_that_suffices(terms: Terms, wanted: int) -> None:
+    tried = {
+        amount: amount * terms.ratio.to_units // terms.ratio.from_units
+        for amount in range(terms.minimum, 200 * 12 + TRIED_MAX, terms.increment)
+    }
+    priced = price_for(terms, wanted)
+    assert priced.amount_in == next(amount for amount, out in tried.items() if out >= wanted)
+    assert priced.amount_out == tried[priced.amount_in]
+    assert priced.remainder == 0
+
+
+@given(small_terms(), amounts(), amounts())
+def test_price__of_more__never_gives_less(terms: Terms, one: Points, other: Points) -> None:
+    low, high = sorted((one // 20 + 1, other // 20 + 1))
+    assert out_of(terms, low) <= out_of(terms, high)
+
+
+@given(small_terms(), st.integers(100, POINTS_MAX // 12))
+def test_price__twice__is_the_same_and_burning_only_what_is_needed_changes_nothing(terms: Terms, offered: int) -> None:
+    first = price(terms, offered)
+    assert price(terms, offered) == first
+    again = price(terms, first.amount_in)
+    assert (again.amount_in, again.amount_out, again.remainder) == (first.amount_in, first.amount_out, 0)
+    assert price_for(terms, first.amount_out).amount_in == first.amount_in
+
+
+@given(whole_step_terms(), st.lists(st.integers(1, 300), min_size=2, max_size=4))
+def test_price__of_a_split_transfer__never_gives_more_than_the_whole(terms: Terms, parts: list[int]) -> None:
+    assert sum(out_of(terms, part) for part in parts) <= out_of(terms, sum(parts))
+
+
+def test_price__where_the_minimum_is_no_multiple_of_the_increment__lets_splitting_pay() -> None:
+    terms = make_terms(ratio(1, 1), minimum=5, increment=10)
+    assert out_of(terms, 5) + out_of(terms, 5) > out_of(terms, 10)
+
+
+def test_price__between_two_steps__burns_the_step_below_and_explains_itself() -> None:
+    priced = price(make_terms(ratio(4, 3), minimum=4, increment=4, settlement_price=9_000), 2_503)
+    assert (priced.amount_in, priced.amount_out, priced.remainder) == (2_500, 1_875, 3)
+    assert (priced.nearest_below, priced.nearest_above) == (2_500, 2_504)
+    assert priced.settlement == 1_875 * 9_000
+    assert [(line.label, line.points) for line in priced.lines] == [
+        ("burned", 2_500),
+        ("base", 1_875),
+        ("remainder", 3),
+    ]
+    assert priced.lines[1].detail == "2,500 at 4:3"
+
+
+def test_price__that_rounds__says_how_much_is_left_out() -> None:
+    priced = price(make_terms(ratio(4, 3)), 2_503)
+    assert (priced.amount_in, priced.amount_out, priced.remainder) == (2_503, 1_877, 0)
+    assert [line.label for line in priced.lines] == ["burned", "base", "rounding"]
+    assert priced.lines[2].detail.startswith("1/4 of a point")
+
+
+@pytest.mark.parametrize(
+    ("terms", "offered", "burned", "out"),
+    [
+        (make_terms(ratio(1, 1), 1_000, 100), 1_099, 1_000, 1_000),
+        (make_terms(ratio(5, 4), 625, 5), 629, 625, 500),
+        (make_terms(ratio(3, 1), 30_000, 6), 30_011, 30_006, 10_002),
+        (make_terms(ratio(200, 1), 200, 200), 599, 400, 2),
+        (make_terms(ratio(5, 8)), 7, 7, 11),
+        (make_terms(ratio(250, 200)), 1_001, 1_000, 800),
+    ],
+)
+def test_price__of_published_rules__is_exact(terms: Terms, offered: int, burned: int, out: int) -> None:
+    priced = price(terms, offered)
+    assert (priced.amount_in, priced.amount_out) == (burned, out)
+
+
+def test_price__below_the_minimum__names_it() -> None:
+    with pytest.raises(BelowMinimum) as refusal:
+        price(make_terms(ratio(1, 1), 1_000, 100), 999)
+    assert (refusal.value.field, refusal.value.limit, refusal.value.nearest) == ("amount_in", 1_000, 1_000)
+
+
+def test_price__that_becomes_nothing__names_the_least_that_becomes_a_point() -> None:
+    with pytest.raises(NothingOut) as refusal:
+        price(make_terms(ratio(200, 1), 10, 30), 199)
+    assert (refusal.value.field, refusal.value.nearest) == ("amount_in", 220)
+
+
+def test_price__where_nothing_can_ever_come_of_it__names_no_amount() -> None:
+    terms = make_terms(ratio(POINTS_MAX, 1), minimum=1, increment=POINTS_MAX - 1_000)
+    with pytest.raises(NothingOut) as refusal:
+        price(terms, POINTS_MAX)
+    assert refusal.value.nearest is None
+
+
+@pytest.mark.parametrize("offered", [0, -5, POINTS_MAX + 1])
+def test_price__of_no_amount__names_the_field(offered: int) -> None:
+    with pytest.raises(InvalidAmount) as refusal:
+        price(make_terms(ratio(1, 1)), offered)
+    assert refusal.value.field == "amount_in"
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        make_terms(ratio(2, 3), 10, 10),
+        make_terms(ratio(1, POINTS_MAX)),
+        make_terms(ratio(7, 5), 100, 9, settlement_price=10**9),
+        make_terms(ratio(7, 5), 1, 1, settlement_price=MICRO_UNITS_MAX // 5),
+    ],
+)
+def test_price__of_more_than_one_swap_carries__names_the_most_it_does(terms: Terms) -> None:
+    with pytest.raises(InvalidAmount) as refusal:
+        price(terms, POINTS_MAX)
+    most = refusal.value.nearest
+    assert isinstance(most, int)
+    assert_carried(terms, price(terms, most))
+    assert price(terms, most).nearest_above is None
+    with pytest.raises(InvalidAmount):
+        price(terms, most + terms.increment)
+
+
+def test_price__where_not_even_the_minimum_can_be_carried__names_no_amount() -> None:
+    terms = make_terms(ratio(1, POINTS_MAX), minimum=2)
+    with pytest.raises(InvalidAmount) as refusal:
+        price(terms, 2)
+    assert (refusal.value.field, refusal.value.nearest) == ("amount_in", None)
+    with pytest.raises(InvalidAmount) as refusal:
+        price_for(terms, 1)
+    assert (refusal.value.field, refusal.value.nearest) == ("amount_out", None)
+
+
+@pytest.mark.parametrize(
+    "terms", [make_terms(ratio(3, 1), 10, 10), make_terms(ratio(2, 3), 1, 1, settlement_price=10**6)]
+)
+def test_price_for__more_than_one_swap_carries__names_the_most_it_gives(terms: Terms) -> None:
+    with pytest.raises(InvalidAmount) as refusal:
+        price_for(terms, POINTS_MAX)
+    most = refusal.value.nearest
+    assert isinstance(most, int)
+    assert refusal.value.field == "amount_out"
+    assert_carried(terms, price_for(terms, most))
+    with pytest.raises(InvalidAmount):
+        price_for(terms, most + 1)
+
+
+@pytest.mark.parametrize("wanted", [0, POINTS_MAX + 1])
+def test_price_for__no_amount__names_the_field(wanted: int) -> None:
+    with pytest.raises(InvalidAmount) as refusal:
+        price_for(make_terms(ratio(1, 1)), wanted)
+    assert refusal.value.field == "amount_out"
+
+
+def assert_carried(terms: Terms, priced: Price) -> None:
+    """Everything that the price promises fits where it will be kept."""
+    assert priced.amount_in >= terms.minimum
+    assert max(priced.amount_in, priced.amount_out) <= POINTS_MAX
+    assert priced.settlement <= MICRO_UNITS_MAX
