@@ -10,7 +10,7 @@ CHAIN := node_modules/.runtime
 TOOLS := node_modules/.dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format contracts lock clean
+.PHONY: help demo test lint format contracts openapi lock clean
 
 help: ## show these words
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,9 @@ format: $(DEV) ## format the code
 
 contracts: $(DEV) $(TOOLS) ## compile the contracts and write their committed artifacts
 	$(BIN)/python scripts/build_contracts.py
+
+openapi: $(DEV) ## write the API's description, docs/openapi.json
+	$(BIN)/python scripts/write_openapi.py
 
 lock: $(DEV) ## resolve the dependencies anew into requirements/ and package-lock.json
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml -o requirements/runtime.lock

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -43,10 +44,11 @@ LEDGER_FILE = "ledger.sqlite3"
 OPERATOR_KEY_FILE = "operator.key"
 SERVICE_FILE = "service.json"
 LOCK_FILE = "lock"
+EMBEDDED_FINALITY = "depth:0"
 #: How long a stop waits for requests and event streams before it ends them.
 GRACE_S = 3
-#: How deep calls may nest; Python's own default. web3 brings a library that raises it a hundredfold, and then one deeply
-#: nested request would overflow the stack and end the process instead of being refused.
+#: How deep calls may nest; Python's own default. web3 brings a library that raises it a hundredfold, and then one
+#: deeply nested request would overflow the stack and end the process instead of being refused.
 RECURSION_MAX = 1000
 #: How long deploying waits for the exchange to be on the chain.
 DEPLOY_WAIT_S = 600
@@ -70,6 +72,12 @@ class SettingsIncomplete(Conflict):
     type = "settings-incomplete"
 
 
+class AddressTaken(Conflict):
+    """Raised when the service cannot listen where it was told to."""
+
+    type = "address-taken"
+
+
 class DeploymentSlow(Unavailable):
     """Raised when the exchange's creation was sent and is not final within the time that deploying waits."""
 
@@ -81,6 +89,7 @@ def serve(settings: Settings) -> None:
 
     Raises DataInUse, SettingsIncomplete, ChainError, and ServiceFailed when a bug stopped it.
     """
+    _log_to_stderr(settings.log_level)
     ending: list[uvicorn.Server] = []
 
     def end() -> None:
@@ -106,7 +115,7 @@ def serve(settings: Settings) -> None:
         )
         server = uvicorn.Server(config)
         ending.append(server)
-        listening = config.bind_socket()
+        listening = _listen(settings)
         url = f"http://{settings.host}:{listening.getsockname()[1]}"
         note = settings.data / SERVICE_FILE
         write_durably(note, json.dumps({"url": url, "pid": os.getpid()}).encode())
@@ -117,6 +126,31 @@ def serve(settings: Settings) -> None:
             note.unlink(missing_ok=True)
         if service.bug.is_set():
             raise ServiceFailed("a part of the service failed unexpectedly; the log above says which")
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The socket that requests come in at. Raises AddressTaken.
+
+    Its protocol is named: only then does asyncio switch off the delay of small answers, which costs 40 ms each.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as failure:
+        listening.close()
+        raise AddressTaken(
+            f"{settings.host}:{settings.port} cannot be listened on ({failure.strerror}); choose another port, or 0",
+            field="SARRAF_PORT",
+        ) from failure
+    return listening
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for chatty in ("alembic", "uvicorn.error", "urllib3", "web3"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def deploy(settings: Settings) -> dict[str, object]:
@@ -215,7 +249,7 @@ class Running(AbstractContextManager[Service]):
         self._undo.append(rpc.close)
         chain_id = rpc.chain_id()
         keystore = _keystore(settings, chain_id)
-        finality = FinalityRule.parse(settings.finality or ("depth:0" if embedded else "finalized"))
+        finality = _finality(settings)
         set_up = SetUp(rpc, keystore, finality, funds_wei=settings.lane_funds_wei)
         writer.run(lambda connection: set_up.bind(connection, notice_s=settings.notice_s, now_ms=self._clock()))
         _operator_key(settings.data, writer, self._clock)
@@ -291,6 +325,19 @@ def _take_data(directory: Path) -> IO[str]:
             f"another process serves {directory}; stop it, or name another directory", field="data"
         ) from None
     return lock
+
+
+def _finality(settings: Settings) -> FinalityRule:
+    if settings.rpc_url is not None:
+        return FinalityRule.parse(settings.finality or "finalized")
+    if settings.finality not in (None, EMBEDDED_FINALITY):
+        raise SettingsIncomplete(
+            f"on the embedded chain a block is final once it is journaled ({EMBEDDED_FINALITY}), and no empty blocks"
+            " are mined, so no other rule is ever met: leave SARRAF_FINALITY out, or name a node by SARRAF_RPC_URL",
+            field="SARRAF_FINALITY",
+            nearest=EMBEDDED_FINALITY,
+        )
+    return FinalityRule.parse(EMBEDDED_FINALITY)
 
 
 def _keystore(settings: Settings, chain_id: int) -> Keystore:

@@ -273,13 +273,10 @@ class Client:
         *,
         key: str,
         points: int,
-        description: str | None = None,
         wait_s: int | None = None,
     ) -> Posted:
         """Spend points; refused with `insufficient-points` when they are not there."""
-        body: dict[str, Any] = {"member_number": member_number, "points": points}
-        if description is not None:
-            body["description"] = description
+        body = {"member_number": member_number, "points": points}
         return self._operation("/v1/redemptions", body, key=key, wait_s=wait_s)
 
     # Terms, quotes and swaps

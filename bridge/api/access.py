@@ -1,6 +1,6 @@
 """Who may do what: API keys, their scopes and their rate."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
@@ -14,7 +14,7 @@ from exchange.errors import Forbidden, Unauthenticated
 _bearer = HTTPBearer(auto_error=False, description="an API key: sarraf_<id>_<secret>")
 
 
-def _caller(
+async def _caller(
     service: TheService,
     request: Request,
     response: Response,
@@ -22,7 +22,10 @@ def _caller(
 ) -> ApiKey:
     if credentials is None:
         raise Unauthenticated("send an API key: Authorization: Bearer sarraf_<id>_<secret>")
-    caller = service.read(lambda connection: keys.authenticate(connection, credentials.credentials))
+    caller = service.known_keys.get(credentials.credentials)
+    if caller is None:
+        caller = service.read(lambda connection: keys.authenticate(connection, credentials.credentials))
+        service.known_keys.remember(credentials.credentials, caller)
     per_second = service.limiter.per_second
     request.state.rate_headers = _rate_headers(per_second, left=0)  # for the refusal, if there is none left
     request.state.rate_headers = _rate_headers(per_second, left=service.limiter.take(caller.id))
@@ -37,8 +40,8 @@ def _rate_headers(per_second: int, *, left: int) -> dict[str, str]:
 Caller = Annotated[ApiKey, Depends(_caller)]
 
 
-def _with_scope(scope: str) -> Callable[[ApiKey], ApiKey]:
-    def check(caller: Caller) -> ApiKey:
+def _with_scope(scope: str) -> Callable[[ApiKey], Awaitable[ApiKey]]:
+    async def check(caller: Caller) -> ApiKey:
         if scope not in caller.scopes:
             raise Forbidden(f"this key lacks the scope {scope!r}; it has {', '.join(sorted(caller.scopes))}")
         return caller
@@ -46,8 +49,8 @@ def _with_scope(scope: str) -> Callable[[ApiKey], ApiKey]:
     return check
 
 
-def _program_with_scope(scope: str) -> Callable[[ApiKey], str]:
-    def check(caller: Annotated[ApiKey, Depends(_with_scope(scope))]) -> str:
+def _program_with_scope(scope: str) -> Callable[[ApiKey], Awaitable[str]]:
+    async def check(caller: Annotated[ApiKey, Depends(_with_scope(scope))]) -> str:
         if caller.program_id is None:
             raise Forbidden("this call is made by a program: use one of its keys, not an operator's")
         return caller.program_id

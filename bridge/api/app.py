@@ -1,6 +1,7 @@
 """The application: every resource, and what surrounds them."""
 
 import importlib.metadata
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -22,6 +23,7 @@ from bridge.api import (
 from bridge.api.context import Service
 from bridge.api.envelope import Envelope
 from bridge.api.problems import Problem
+from bridge.api.shapes import REFUSED
 
 RESOURCES = (
     programs,
@@ -58,14 +60,28 @@ def create_app(service: Service | None) -> FastAPI:
 
 
 def _describe_problems(app: FastAPI) -> None:
-    """Put the problem document's schema, which the routes refer to, into the OpenAPI document."""
+    """Say in the OpenAPI document what FastAPI cannot know: that every refusal is a problem document."""
     plain = app.openapi
 
-    def described() -> dict[str, object]:
+    def described() -> dict[str, Any]:
         if app.openapi_schema is None:
             schema = plain()
-            schema.setdefault("components", {}).setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
+            shapes = schema["components"]["schemas"]
+            for unused in ("HTTPValidationError", "ValidationError"):
+                shapes.pop(unused, None)
+            shapes["Problem"] = Problem.model_json_schema()
+            for operations in schema["paths"].values():
+                for operation in operations.values():
+                    _describe_refusals(operation)
         assert app.openapi_schema is not None
         return app.openapi_schema
 
     app.openapi = described  # type: ignore[method-assign]
+
+
+def _describe_refusals(operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    if "requestBody" in operation:  # may be no JSON, or too long
+        responses.update({"400": REFUSED, "413": REFUSED})
+    if "422" in responses:
+        responses["422"] = REFUSED

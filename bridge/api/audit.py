@@ -84,7 +84,7 @@ class AuditAnswer(Answer):
     differences: int
 
 
-@router.get("", responses=problem_answers(401, 503))
+@router.get("", responses=problem_answers(401, 403, 503))
 def audit(service: TheService, caller: Reader) -> AuditAnswer:
     """Compare supply, every balance and every position now. A program sees its own row and nothing else."""
     with service.auditing:

@@ -2,13 +2,14 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, TypeVar, cast
 
 import sqlalchemy as sa
 from fastapi import Depends, Request
 
+from bridge.api.keyring import KeyRing
 from bridge.api.metrics import Metrics
 from bridge.api.rates import RateLimiter
 from bridge.chain.embedded import EmbeddedChain
@@ -21,9 +22,10 @@ from bridge.posting.service import Posting
 from bridge.posting.setup import SetUp
 from bridge.settings import Settings
 from bridge.store.database import Database
-from bridge.store.writer import LedgerWriter
+from bridge.store.writer import LedgerWriter, SharedCommand
 
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 
 @dataclass
@@ -45,6 +47,7 @@ class Service:
     bug: threading.Event
     limiter: RateLimiter
     metrics: Metrics
+    known_keys: KeyRing = field(default_factory=KeyRing)
     #: Key indexes are chosen before the command that takes them, so one program is created at a time.
     creating_program: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: One audit at a time: each asks the node for every balance.
@@ -59,8 +62,15 @@ class Service:
         """Change the ledger; returns after the commit. Raises what the command raises, and TooBusy."""
         return await asyncio.wrap_future(self.writer.submit(command, weight))
 
+    async def write_shared(
+        self, command: SharedCommand[Item, Result], items: Sequence[Item], *, share: Hashable
+    ) -> Sequence[Result]:
+        """Like `write`, in one call with what other requests of the same `share` ask for at the same moment."""
+        return await asyncio.wrap_future(self.writer.submit_shared(command, items, share=share))
 
-def _service(request: Request) -> Service:
+
+# Dependencies are coroutines throughout: a plain function would cost a change of thread for each request.
+async def _service(request: Request) -> Service:
     return cast(Service, request.app.state.service)
 
 

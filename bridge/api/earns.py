@@ -1,14 +1,16 @@
 """Earns: one, or up to a thousand in a call where each item succeeds or fails on its own."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Response
 from pydantic import Field, model_validator
 
 from bridge.api.access import EarningProgram
-from bridge.api.context import TheService
+from bridge.api.context import Service, TheService
 from bridge.api.members import MemberNumber
-from bridge.api.operations import OperationAnswer, accepted
+from bridge.api.operations import DONE_ANSWER, OperationAnswer, accepted, answer
 from bridge.api.problems import Problem, problem_of
 from bridge.api.shapes import (
     IDEMPOTENCY_KEY_LENGTH_MAX,
@@ -46,7 +48,7 @@ class Earn(Body):
             raise ValueError("say exactly one of spend_minor and points")
         return self
 
-    def request(self, key: str) -> EarnRequest:
+    def request(self, key: str, key_field: str = "event_id") -> EarnRequest:
         """The earn as the ledger takes it."""
         return EarnRequest(
             key=key,
@@ -55,6 +57,7 @@ class Earn(Body):
             spend_minor=self.spend_minor,
             points=self.points,
             occurred_ms=milliseconds(self.occurred_at),
+            key_field=key_field,
         )
 
 
@@ -99,7 +102,7 @@ class BulkAnswer(Answer):
     counts: BulkCounts
 
 
-@router.post("", status_code=202, responses=problem_answers(400, 401, 403, 404, 409, 422, 503))
+@router.post("", status_code=202, responses=DONE_ANSWER | problem_answers(400, 401, 403, 404, 409, 422, 503))
 async def earn(
     body: Earn,
     response: Response,
@@ -109,29 +112,36 @@ async def earn(
     wait_s: WaitSeconds,
 ) -> OperationAnswer:
     """Credit one purchase. Too small a spend earns nothing, and the answer (200) says so."""
-    request = body.request(key)
-    (done,) = await service.write(
-        lambda connection: earns.accept(connection, program_id, [request], service.clock(), key_field="Idempotency-Key")
-    )
+    request = body.request(key, "Idempotency-Key")
+    (done,) = await _accept(service, program_id, [request])
     if done.refusal is not None:
         raise done.refusal
     assert done.operation_id is not None
+    if done.accepted is not None and not wait_s:
+        if done.points == 0:
+            response.status_code = 200
+        return answer(done.accepted)
     return await accepted(service, response, done.operation_id, replayed=done.replayed, wait_s=wait_s)
 
 
 @router.post("/bulk", responses=problem_answers(401, 403, 409, 413, 422, 503))
 async def earn_bulk(body: BulkBody, service: TheService, program_id: EarningProgram) -> BulkAnswer:
     """Credit many purchases in one call."""
-    requests = [item.request(item.event_id) for item in body.items]
-    done = await service.write(
-        lambda connection: earns.accept(connection, program_id, requests, service.clock()),
-        weight=len(requests),
-    )
+    done = await _accept(service, program_id, [item.request(item.event_id) for item in body.items])
     results = [_result(one) for one in done]
     counts = BulkCounts()
     for result in results:
         setattr(counts, result.status, getattr(counts, result.status) + 1)
     return BulkAnswer(results=results, counts=counts)
+
+
+async def _accept(service: Service, program_id: str, requests: Sequence[EarnRequest]) -> Sequence[EarnAnswer]:
+    """Hand earns to the ledger, together with whatever the program's other callers ask for at this moment."""
+
+    def command(connection: sa.Connection, together: Sequence[EarnRequest]) -> Sequence[EarnAnswer]:
+        return earns.accept(connection, program_id, together, service.clock())
+
+    return await service.write_shared(command, requests, share=("earn", program_id))
 
 
 def _result(one: EarnAnswer) -> BulkResult:

@@ -44,7 +44,7 @@ def _cursor(
     return cursor
 
 
-@router.get("", response_class=EventSourceResponse, responses=problem_answers(400, 401))
+@router.get("", response_class=EventSourceResponse, responses=problem_answers(400, 401, 403))
 async def stream(
     service: TheService, caller: Reader, cursor: Annotated[int | None, Depends(_cursor)]
 ) -> AsyncIterator[ServerSentEvent]:

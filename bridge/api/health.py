@@ -108,7 +108,7 @@ def metrics(service: TheService) -> Response:
     return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _known(_: Caller) -> None:
+async def _known(_: Caller) -> None:
     """Any key will do."""
 
 

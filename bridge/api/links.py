@@ -49,7 +49,7 @@ async def join(body: LinkBody, service: TheService, program_id: EnrollingProgram
     return _answer(made)
 
 
-@router.get("/{link_id}", responses=problem_answers(401, 404))
+@router.get("/{link_id}", responses=problem_answers(401, 403, 404))
 def show(link_id: str, service: TheService, caller: Reader) -> LinkAnswer:
     """One link, for a program that has a member in it."""
     found = service.read(lambda connection: links.by_id(connection, link_id))

@@ -1,6 +1,6 @@
 """Members: enrolment, balances, lots, and the codes by which they are linked."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Query, Response
@@ -36,6 +36,9 @@ class MemberAnswer(Answer):
     account: str
     link_id: str | None
     created_at: str
+
+
+ENROLLED_BEFORE: dict[int | str, dict[str, Any]] = {200: {"model": MemberAnswer, "description": "Enrolled before"}}
 
 
 class MemberPage(Answer):
@@ -95,7 +98,7 @@ class LinkCode(Answer):
     expires_at: str
 
 
-@router.post("", status_code=201, responses=problem_answers(401, 403, 409, 422))
+@router.post("", status_code=201, responses=ENROLLED_BEFORE | problem_answers(401, 403, 409, 422))
 async def enrol(
     body: MemberBody, response: Response, service: TheService, program_id: EnrollingProgram
 ) -> MemberAnswer:
@@ -110,7 +113,7 @@ async def enrol(
     return _answer(member)
 
 
-@router.get("", responses=problem_answers(401, 422))
+@router.get("", responses=problem_answers(401, 403, 422))
 def list_all(
     service: TheService,
     caller: Reader,
@@ -122,13 +125,13 @@ def list_all(
     return MemberPage(items=[_answer(one) for one in page.items], next=page.next, previous=page.previous)
 
 
-@router.get("/{member_id}", responses=problem_answers(401, 404))
+@router.get("/{member_id}", responses=problem_answers(401, 403, 404))
 def show(member_id: str, service: TheService, caller: Reader) -> MemberAnswer:
     """One member."""
     return _answer(service.read(lambda connection: members.by_id(connection, member_id, caller.program_id)))
 
 
-@router.get("/{member_id}/balance", responses=problem_answers(401, 404))
+@router.get("/{member_id}/balance", responses=problem_answers(401, 403, 404))
 def balance(member_id: str, service: TheService, caller: Reader) -> Balance:
     """What the member has, over all accounts."""
     with service.database.read() as connection:
@@ -150,7 +153,7 @@ def balance(member_id: str, service: TheService, caller: Reader) -> Balance:
     )
 
 
-@router.get("/{member_id}/lots", responses=problem_answers(401, 404))
+@router.get("/{member_id}/lots", responses=problem_answers(401, 403, 404))
 def list_lots(member_id: str, service: TheService, caller: Reader) -> Lots:
     """The lots that will be spent next."""
     with service.database.read() as connection:

@@ -1,7 +1,7 @@
 """Operations: what became of each request that changes points."""
 
 import dataclasses
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 
@@ -57,6 +57,12 @@ class OperationAnswer(Answer):
     swap: SwapDetail | None
 
 
+#: A request that changes points answers 200 instead of 202 when the operation is done.
+DONE_ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {"model": OperationAnswer, "description": "Done: it was waited for, or nothing was earned"}
+}
+
+
 class OperationPage(Answer):
     """One page of operations."""
 
@@ -65,13 +71,13 @@ class OperationPage(Answer):
     previous: str | None
 
 
-@router.get("/operations/{operation_id}", responses=problem_answers(401, 404))
+@router.get("/operations/{operation_id}", responses=problem_answers(401, 403, 404))
 def show(operation_id: str, service: TheService, caller: Reader) -> OperationAnswer:
     """One operation, for the programs that it concerns."""
     return answer(service.read(lambda connection: operations.by_id(connection, operation_id, caller.program_id)))
 
 
-@router.get("/operations", responses=problem_answers(401, 404, 422))
+@router.get("/operations", responses=problem_answers(401, 403, 404, 422))
 def list_all(
     service: TheService,
     caller: Reader,

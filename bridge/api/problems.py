@@ -163,8 +163,9 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         return await _refused(request, error.__cause__)
     if error.status_code == 400:  # numbers too long or arrays too deep for the parser
         return _answer(request, _problem("invalid-json", 400, "the body is no JSON that can be read here"))
-    slug = {404: "no-such-route", 405: "method-not-allowed"}.get(error.status_code, "http-error")
-    return _answer(request, _problem(slug, error.status_code, str(error.detail)), error.headers)
+    slug = {404: "no-such-route", 405: "method-not-allowed"}[error.status_code]
+    detail = f"{request.method} {request.url.path}: {error.detail}"
+    return _answer(request, _problem(slug, error.status_code, detail), error.headers)
 
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:

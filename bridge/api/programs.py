@@ -12,7 +12,7 @@ from bridge.store import keys, lanes, programs
 from bridge.store.ids import new_id
 from bridge.store.programs import NewProgram, Program
 from exchange.earning import EarningRate
-from exchange.errors import Forbidden, Invalid
+from exchange.errors import Forbidden, Invalid, InvalidRatio
 from exchange.points import Points
 
 NAME_LENGTH_MAX = 64
@@ -90,7 +90,11 @@ class KeyAnswer(Answer):
 @router.post("/programs", status_code=202, responses=problem_answers(401, 403, 409, 422, 503))
 async def create(body: ProgramBody, service: TheService, _: Operator) -> ProgramAnswer:
     """Create a program: its token is deployed and admitted, after which the program is active."""
-    rate = EarningRate(Points(body.earning_rate.points), body.earning_rate.per_minor_units)
+    try:
+        rate = EarningRate(Points(body.earning_rate.points), body.earning_rate.per_minor_units)
+    except InvalidRatio as refusal:
+        refusal.field = f"earning_rate.{refusal.field}"
+        raise
     new = NewProgram(new_id("program"), body.name, body.symbol, body.currency, rate, body.expiry_days)
     async with service.creating_program:
         first = service.read(lanes.next_key_index)
@@ -101,14 +105,14 @@ async def create(body: ProgramBody, service: TheService, _: Operator) -> Program
     return _answer(service, made)
 
 
-@router.get("/programs", responses=problem_answers(401))
+@router.get("/programs", responses=problem_answers(401, 403))
 def list_all(service: TheService, _: Reader, ask: PageAsk) -> ProgramPage:
     """Programs, oldest first. Every key sees all: partners need to find one another."""
     page = service.read(lambda connection: programs.page(connection, ask))
     return ProgramPage(items=[_answer(service, one) for one in page.items], next=page.next, previous=page.previous)
 
 
-@router.get("/programs/{program_id}", responses=problem_answers(401, 404))
+@router.get("/programs/{program_id}", responses=problem_answers(401, 403, 404))
 def show(program_id: str, service: TheService, _: Reader) -> ProgramAnswer:
     """One program."""
     return _answer(service, service.read(lambda connection: programs.by_id(connection, program_id)))
@@ -138,6 +142,7 @@ async def revoke_key(key_id: str, service: TheService, caller: Operator) -> None
     if key_id == caller.id:
         raise Forbidden("a key cannot revoke itself: use the one that replaces it", field="key_id")
     await service.write(lambda connection: keys.revoke(connection, key_id, service.clock()))
+    service.known_keys.forget()
 
 
 def _answer(service: Service, one: Program) -> ProgramAnswer:

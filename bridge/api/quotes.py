@@ -72,7 +72,7 @@ async def create(body: QuoteBody, service: TheService, program_id: SwappingProgr
     return _answer(service, made)
 
 
-@router.get("/{quote_id}", responses=problem_answers(401, 404))
+@router.get("/{quote_id}", responses=problem_answers(401, 403, 404))
 def show(quote_id: str, service: TheService, caller: Reader) -> QuoteAnswer:
     """One quote, for the program that asked for it."""
     return _answer(service, service.read(lambda connection: quotes.by_id(connection, quote_id, caller.program_id)))

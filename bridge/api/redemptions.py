@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from bridge.api.access import RedeemingProgram
 from bridge.api.context import TheService
 from bridge.api.members import MemberNumber
-from bridge.api.operations import OperationAnswer, accepted
+from bridge.api.operations import DONE_ANSWER, OperationAnswer, accepted
 from bridge.api.shapes import Body, IdempotencyKey, WaitSeconds, Whole, problem_answers
 from bridge.store import redemptions
 from bridge.store.redemptions import RedemptionRequest
@@ -30,7 +30,7 @@ class Redemption(Body):
         return self
 
 
-@router.post("", status_code=202, responses=problem_answers(400, 401, 403, 404, 409, 422, 503))
+@router.post("", status_code=202, responses=DONE_ANSWER | problem_answers(400, 401, 403, 404, 409, 422, 503))
 async def redeem(
     body: Redemption,
     response: Response,

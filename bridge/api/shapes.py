@@ -40,8 +40,8 @@ def rfc3339(ms: int | None) -> str | None:
     if ms is None:
         return None
     seconds, millis = divmod(ms, 1000)
-    moment = datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{millis:03d}Z"
+    moment = datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC).replace(tzinfo=None)
+    return f"{moment.isoformat()}.{millis:03d}Z"
 
 
 def time_of(ms: int) -> str:
@@ -98,7 +98,7 @@ def hex_of(value: bytes) -> str:
     return f"0x{value.hex()}"
 
 
-def _ask(
+async def _ask(
     limit: Annotated[int, Query(ge=1, le=pages.PAGE_ITEMS_MAX)] = pages.PAGE_ITEMS_DEFAULT,
     cursor: Annotated[str | None, Query(max_length=256)] = None,
 ) -> pages.Ask:
@@ -108,7 +108,7 @@ def _ask(
 PageAsk = Annotated[pages.Ask, Depends(_ask)]
 
 
-def _idempotency_key(
+async def _idempotency_key(
     idempotency_key: Annotated[
         str | None, Header(description="names this request for ever, within the program")
     ] = None,
@@ -130,7 +130,7 @@ def _idempotency_key(
 IdempotencyKey = Annotated[str, Depends(_idempotency_key)]
 
 
-def _wait_s(
+async def _wait_s(
     prefer: Annotated[
         str | None, Header(description=f"wait=SECONDS, at most {WAIT_S_MAX}, for the final answer")
     ] = None,
@@ -152,10 +152,13 @@ def _wait_s(
 WaitSeconds = Annotated[int, Depends(_wait_s)]
 
 
+#: A refusal, in the words of the OpenAPI document.
+REFUSED: dict[str, Any] = {
+    "description": "refused",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+
 def problem_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """How a route's refusals are described in the OpenAPI document."""
-    reference = {"$ref": "#/components/schemas/Problem"}
-    return {
-        status: {"description": "refused", "content": {"application/problem+json": {"schema": reference}}}
-        for status in statuses
-    }
+    """How the refusals of a route that asks for a key are described in the OpenAPI document."""
+    return dict.fromkeys(sorted({401, 429, *statuses}), REFUSED)

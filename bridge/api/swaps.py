@@ -7,7 +7,7 @@ from pydantic import Field
 
 from bridge.api.access import Reader, SwappingProgram
 from bridge.api.context import TheService
-from bridge.api.operations import OperationAnswer, accepted, answer
+from bridge.api.operations import DONE_ANSWER, OperationAnswer, accepted, answer
 from bridge.api.shapes import Body, IdempotencyKey, WaitSeconds, problem_answers
 from bridge.store import operations, swaps
 from exchange.errors import UnknownOperation
@@ -21,7 +21,7 @@ class SwapBody(Body):
     quote_id: Annotated[str, Field(max_length=40)]
 
 
-@router.post("", status_code=202, responses=problem_answers(400, 401, 403, 404, 409, 422, 503))
+@router.post("", status_code=202, responses=DONE_ANSWER | problem_answers(400, 401, 403, 404, 409, 422, 503))
 async def swap(
     body: SwapBody,
     response: Response,
@@ -37,7 +37,7 @@ async def swap(
     return await accepted(service, response, operation_id, replayed=replayed, wait_s=wait_s)
 
 
-@router.get("/{operation_id}", responses=problem_answers(401, 404))
+@router.get("/{operation_id}", responses=problem_answers(401, 403, 404))
 def show(operation_id: str, service: TheService, caller: Reader) -> OperationAnswer:
     """One swap, for either of its programs."""
     found = service.read(lambda connection: operations.by_id(connection, operation_id, caller.program_id))

@@ -11,9 +11,17 @@ from bridge.api.shapes import Answer, Body, PageAsk, Whole, problem_answers, rfc
 from bridge.posting import setup
 from bridge.store import terms
 from bridge.store.terms import Proposal, TermsRow
-from exchange.errors import Forbidden
+from exchange.errors import Forbidden, InvalidRatio, InvalidTerms
 
 router = APIRouter(prefix="/v1/terms", tags=["terms"])
+
+#: Where a body says what the rules call by another name.
+_FIELDS = {
+    "from_units": "ratio.from_units",
+    "to_units": "ratio.to_units",
+    "settlement_price": "settlement_price_micro",
+    "destination": "to_program_id",
+}
 
 
 class RatioShape(Body):
@@ -80,7 +88,11 @@ async def propose(body: TermsBody, service: TheService, caller: TermsKeeper) -> 
         currency=body.currency,
         proposed_by=caller.program_id or body.from_program_id,
     )
-    row = await service.write(lambda connection: setup.propose(connection, proposal, service.clock()))
+    try:
+        row = await service.write(lambda connection: setup.propose(connection, proposal, service.clock()))
+    except (InvalidRatio, InvalidTerms) as refusal:
+        refusal.field = _FIELDS.get(refusal.field or "", refusal.field)
+        raise
     return _answer(service, row)
 
 
@@ -102,7 +114,7 @@ async def suspend(terms_id: str, service: TheService, caller: TermsKeeper) -> Te
     return _answer(service, row)
 
 
-@router.get("", responses=problem_answers(401, 422))
+@router.get("", responses=problem_answers(401, 403, 422))
 def list_all(
     service: TheService,
     _: Reader,
@@ -117,7 +129,7 @@ def list_all(
     return TermsPage(items=[one for one in items if state in (None, one.state)], next=page.next, previous=page.previous)
 
 
-@router.get("/{terms_id}", responses=problem_answers(401, 404))
+@router.get("/{terms_id}", responses=problem_answers(401, 403, 404))
 def show(terms_id: str, service: TheService, _: Reader) -> TermsAnswer:
     """One version of terms."""
     return _answer(service, service.read(lambda connection: terms.by_id(connection, terms_id)))

@@ -14,6 +14,7 @@ from bridge.cli import (
     demo,
     dev,
     doctor,
+    keystore,
     member,
     operation,
     program,
@@ -64,6 +65,7 @@ for name, group in (
     ("terms", terms.app),
     ("operation", operation.app),
     ("config", config.app),
+    ("keystore", keystore.app),
 ):
     app.add_typer(group, name=name)
 

@@ -97,11 +97,13 @@ class Poster:
         stream = streams.by_id(connection, stream_id)
         if lanes.unmined(connection).get(stream.lane_id, 0) >= UNMINED_PER_LANE_MAX:
             return False
-        if any(one.reason is not None for one in batches.unposted(connection, stream_id)):
-            return False  # one in front was refused: it is dissolved first
+        ahead = batches.in_flight(connection).get(stream_id)
+        if ahead is not None and ahead.refused:
+            return False  # what the chain refused is dissolved first
         limit = calls.entries_max(stream.kind)
         items = freezing.waiting_items(connection, stream_id, limit)
-        if not items:
+        if not items or (len(items) < limit and ahead is not None):
+            # What waits behind a batch that is not mined yet gathers until it is: blocks are filled by few batches.
             return False
         frozen = self._call(connection, stream, items)
         batch = freezing.freeze(connection, stream, items, frozen, self._clock())
@@ -188,11 +190,7 @@ class Poster:
         return bool(expired)
 
     def _expired_streams(self, connection: sa.Connection, final_timestamp: int) -> list[int]:
-        newest: dict[int, int] = {}
-        for one in batches.in_states(connection, batches.UNMINED):
-            if one.stream_id is not None and one.valid_until is not None:
-                newest[one.stream_id] = max(newest.get(one.stream_id, 0), one.valid_until)
-        return [stream_id for stream_id, valid_until in newest.items() if valid_until < final_timestamp]
+        return [one.stream_id for one in batches.in_flight(connection).values() if one.valid_until < final_timestamp]
 
     def _dissolve_stream(self, connection: sa.Connection, stream_id: int) -> None:
         now_ms = self._clock()

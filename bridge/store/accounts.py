@@ -5,12 +5,10 @@ and takes from a system account the same amount, so that each program's accounts
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bridge.store.ids import new_reference
 from bridge.store.schema import account
 from exchange.errors import LinkConflict
 from exchange.ledger import Balance
@@ -37,6 +35,14 @@ class Account:
     balance: Balance
 
 
+# Written once: building a statement anew costs more than running it.
+_ADD = (
+    account.update()
+    .where(account.c.id == sa.bindparam("account"))
+    .values({name: account.c[name] + sa.bindparam(f"add_{name}") for name in COUNTERS})
+)
+
+
 class Changes:
     """Sums of changes to counters, gathered first and written in one statement."""
 
@@ -51,13 +57,8 @@ class Changes:
         """Write the sums. A counter below zero, or an overdraft, is a bug and fails the transaction."""
         if not self._sums:
             return
-        statement = (
-            account.update()
-            .where(account.c.id == sa.bindparam("account"))
-            .values({name: account.c[name] + sa.bindparam(f"add_{name}") for name in COUNTERS})
-        )
         connection.execute(
-            statement,
+            _ADD,
             [
                 {"account": account_id} | {f"add_{name}": amount for name, amount in sums.items()}
                 for account_id, sums in self._sums.items()
@@ -82,22 +83,16 @@ def system_account(connection: sa.Connection, program_id: str, kind: str) -> int
 
 
 def add_member_account(
-    connection: sa.Connection,
-    *,
-    program_id: str,
-    token: bytes,
-    member_id: str,
-    reference: bytes | None = None,
+    connection: sa.Connection, *, program_id: str, token: bytes, member_id: str, reference: bytes
 ) -> int:
-    """A managed account for a member; without a `reference`, under a new random one."""
-    named = reference if reference is not None else new_reference()
+    """A managed account for a member under this reference."""
     inserted = connection.execute(
         account.insert().values(
             program_id=program_id,
             kind=MEMBER,
             member_id=member_id,
-            reference=named,
-            address=account_address(token, named),
+            reference=reference,
+            address=account_address(token, reference),
         )
     )
     assert inserted.inserted_primary_key is not None
@@ -131,16 +126,6 @@ def landing_account(
 def of_member(connection: sa.Connection, member_id: str) -> list[Account]:
     """A member's accounts, the first one made first."""
     return _accounts(connection, [account.c.member_id == member_id])
-
-
-def primary_accounts(connection: sa.Connection, member_ids: Iterable[str]) -> dict[str, int]:
-    """For each member the account in which earns land: the one made at enrolment."""
-    rows = connection.execute(
-        sa.select(account.c.member_id, sa.func.min(account.c.id))
-        .where(account.c.member_id.in_(list(member_ids)))
-        .group_by(account.c.member_id)
-    )
-    return dict(rows.tuples().all())
 
 
 def freeze(connection: sa.Connection, account_id: int) -> None:

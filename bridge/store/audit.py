@@ -173,4 +173,4 @@ def _counts(connection: sa.Connection, program_id: str) -> dict[str, int]:
         .where(operation.c.program_id == program_id)
         .group_by(operation.c.kind)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())

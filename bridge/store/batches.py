@@ -82,12 +82,6 @@ def by_id(connection: sa.Connection, batch_id: str) -> Batch:
     return Batch(**connection.execute(sa.select(batch).where(batch.c.id == batch_id)).one()._mapping)
 
 
-def in_states(connection: sa.Connection, states: Collection[str]) -> list[Batch]:
-    """The batches in these states, oldest first."""
-    rows = connection.execute(sa.select(batch).where(batch.c.state.in_(states)).order_by(batch.c.id))
-    return [Batch(**row._mapping) for row in rows]
-
-
 def of_transactions(connection: sa.Connection, hashes: Collection[bytes]) -> dict[bytes, Batch]:
     """For those of these transactions that are ours, the batch that each carries."""
     rows = connection.execute(
@@ -114,6 +108,31 @@ def unposted(connection: sa.Connection, stream_id: int) -> list[Batch]:
         sa.select(batch).where(batch.c.stream_id == stream_id, batch.c.state.in_(UNMINED)).order_by(batch.c.sequence)
     )
     return [Batch(**row._mapping) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """What a stream has under way: unposted batches, how many of them the chain refused, when the last one expires."""
+
+    stream_id: int
+    count: int
+    refused: int
+    valid_until: int
+
+
+def in_flight(connection: sa.Connection) -> dict[int, InFlight]:
+    """For each stream with unposted batches, how they stand."""
+    rows = connection.execute(
+        sa.select(
+            batch.c.stream_id,
+            sa.func.count(),
+            sa.func.count(batch.c.reason),
+            sa.func.max(batch.c.valid_until),
+        )
+        .where(batch.c.state.in_(UNMINED), batch.c.stream_id.is_not(None))
+        .group_by(batch.c.stream_id)
+    )
+    return {row[0]: InFlight(*row) for row in rows}
 
 
 def open_controls(connection: sa.Connection, purpose: str, subject: str | None) -> int:

@@ -1,16 +1,17 @@
-"""Accepting earns: one or a thousand, in a fixed number of statements."""
+"""Accepting earns: one or thousands, in a fixed number of statements."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bridge.store import accounts, events, members, operations, programs, streams
+from bridge.store import accounts, events, operations, programs
+from bridge.store.database import IN_LIST_MAX
 from bridge.store.ids import new_id, request_hash
-from bridge.store.operations import NOTHING_EARNED, Known
+from bridge.store.operations import NOTHING_EARNED, Known, Operation
 from bridge.store.programs import Program
-from bridge.store.schema import entry, lot, operation
-from exchange.errors import SarrafError, UnknownMember
+from bridge.store.schema import account, entry, lot, member, operation, program, stream
+from exchange.errors import SarrafError, UnknownMember, UnknownProgram
 from exchange.operations import OperationKind, OperationState
 from exchange.points import Points, points
 from exchange.words import EntryKind, entry_tag
@@ -20,7 +21,10 @@ DAY_MS = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class EarnRequest:
-    """One earn as it was asked for: a member by id or number, and a spend in minor units or points outright."""
+    """One earn as it was asked for: a member by id or number, and a spend in minor units or points outright.
+
+    `key_field` is where the caller stated the idempotency key, for the refusal of one that was used otherwise.
+    """
 
     key: str
     member_id: str | None
@@ -28,11 +32,16 @@ class EarnRequest:
     spend_minor: int | None
     points: int | None
     occurred_ms: int | None
+    key_field: str = "event_id"
+
+    @property
+    def member(self) -> str:
+        """How the member was named."""
+        return self.member_id or f"#{self.member_number}"
 
     def fingerprint(self) -> bytes:
         """What a repeat must have in common with the first request."""
-        who = self.member_id or f"#{self.member_number}"
-        return request_hash("earn", who, self.spend_minor, self.points, self.occurred_ms)
+        return request_hash("earn", self.member, self.spend_minor, self.points, self.occurred_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,152 +54,220 @@ class EarnAnswer:
     replayed: bool
     reason: str | None
     refusal: SarrafError | None = None
+    #: set where the earn was accepted now
+    accepted: Operation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What a program's earns are written with."""
+
+    program: Program
+    stream_id: int
+    issued_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Enrolled:
+    member_id: str
+    account_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Accepted:
     request: EarnRequest
-    operation_id: str
-    member_id: str
-    points: Points
+    fingerprint: bytes
+    operation: Operation
+    account_id: int
+
+    @property
+    def points(self) -> int:
+        return self.operation.points
+
+
+# Written once: building a statement anew costs more than running it.
+_FIND_DESK = (
+    sa.select(program, stream.c.id.label("stream_id"), account.c.id.label("issued_id"))
+    .join(stream, stream.c.key == program.c.id)
+    .join(
+        account,
+        sa.and_(account.c.program_id == program.c.id, account.c.kind == accounts.ISSUED, account.c.member_id.is_(None)),
+    )
+    .where(program.c.id == sa.bindparam("program"))
+)
+_FIND_MEMBERS = (
+    sa.select(member.c.id, member.c.member_number, sa.func.min(account.c.id).label("account_id"))
+    .join(account, account.c.member_id == member.c.id)
+    .where(member.c.program_id == sa.bindparam("program"))
+    .group_by(member.c.id, member.c.member_number)
+)
+_BY_NUMBER = _FIND_MEMBERS.where(member.c.member_number.in_(sa.bindparam("names", expanding=True)))
+_BY_ID = _FIND_MEMBERS.where(member.c.id.in_(sa.bindparam("names", expanding=True)))
 
 
 def accept(
-    connection: sa.Connection,
-    program_id: str,
-    requests: Sequence[EarnRequest],
-    now_ms: int,
-    *,
-    key_field: str = "event_id",
+    connection: sa.Connection, program_id: str, requests: Sequence[EarnRequest], now_ms: int
 ) -> list[EarnAnswer]:
     """Accept earns of one program, each on its own; the answers stand in the order of the requests.
 
-    `key_field` is where the caller stated the idempotency key, for the refusal of one that was used otherwise.
     Raises ProgramNotActive when the program cannot take any.
     """
-    program = programs.by_id(connection, program_id)
-    assert program.deployed_token
+    desk = _desk(connection, program_id)
     seen = operations.known(connection, program_id, [request.key for request in requests])
-    member_ids = _member_ids(connection, program_id, requests)
+    enrolled = _enrolled(connection, program_id, requests)
     accepted: list[_Accepted] = []
     answers: list[EarnAnswer] = []
     for request in requests:
+        fingerprint = request.fingerprint()
+        before = seen.get(request.key)
         try:
-            before = seen.get(request.key)
             if before is not None:
-                before.require_same(request.fingerprint(), key_field)
+                before.require_same(fingerprint, request.key_field)
                 answers.append(EarnAnswer(request.key, before.id, before.points, True, before.reason))
                 continue
-            one = _accept_one(program, request, member_ids)
+            one = _accept_one(desk, request, fingerprint, enrolled, now_ms)
         except SarrafError as refusal:
             answers.append(EarnAnswer(request.key, None, 0, False, None, refusal))
             continue
         accepted.append(one)
-        reason = None if one.points else NOTHING_EARNED
-        # The same key twice in one call: the second is a repeat of the first.
-        seen[request.key] = Known(one.operation_id, one.points, "", reason, request.fingerprint())
-        answers.append(EarnAnswer(request.key, one.operation_id, one.points, False, reason))
+        made = one.operation
+        # The same key twice at once: the second is a repeat of the first.
+        seen[request.key] = Known(made.id, made.points, made.state, made.reason, fingerprint)
+        answers.append(EarnAnswer(request.key, made.id, made.points, False, made.reason, accepted=made))
     if accepted:
-        _write(connection, program, accepted, now_ms)
+        _write(connection, desk, accepted, now_ms)
     return answers
 
 
-def _member_ids(
+def _desk(connection: sa.Connection, program_id: str) -> _Desk:
+    row = connection.execute(_FIND_DESK, {"program": program_id}).one_or_none()
+    if row is None:
+        raise UnknownProgram(f"there is no program {program_id}", field="program_id")
+    fields = dict(row._mapping)
+    stream_id, issued_id = fields.pop("stream_id"), fields.pop("issued_id")
+    found = programs.of_fields(fields)
+    assert found.deployed_token
+    return _Desk(found, stream_id, issued_id)
+
+
+def _enrolled(
     connection: sa.Connection, program_id: str, requests: Sequence[EarnRequest]
-) -> dict[tuple[str | None, str | None], str]:
-    numbers = {one.member_number for one in requests if one.member_number is not None}
-    ids = {one.member_id for one in requests if one.member_id is not None}
-    found: dict[tuple[str | None, str | None], str] = {}
-    if numbers:
-        by_number = members.ids_of_numbers(connection, program_id, numbers)
-        found |= {(None, number): member_id for number, member_id in by_number.items()}
-    if ids:
-        found |= {(member_id, None): member_id for member_id in members.known_ids(connection, program_id, ids)}
+) -> dict[tuple[str | None, str | None], _Enrolled]:
+    """For each member as the requests name them, who it is and in which account their earns land."""
+    found: dict[tuple[str | None, str | None], _Enrolled] = {}
+    numbers = sorted({one.member_number for one in requests if one.member_number is not None})
+    for row in _look_up(connection, _BY_NUMBER, program_id, numbers):
+        found[None, row.member_number] = _Enrolled(row.id, row.account_id)
+    ids = sorted({one.member_id for one in requests if one.member_id is not None})
+    for row in _look_up(connection, _BY_ID, program_id, ids):
+        found[row.id, None] = _Enrolled(row.id, row.account_id)
     return found
 
 
+def _look_up(
+    connection: sa.Connection, statement: sa.Select[tuple[str, str, int]], program_id: str, names: list[str]
+) -> Iterable[sa.Row[tuple[str, str, int]]]:
+    for start in range(0, len(names), IN_LIST_MAX):
+        yield from connection.execute(statement, {"program": program_id, "names": names[start : start + IN_LIST_MAX]})
+
+
 def _accept_one(
-    program: Program, request: EarnRequest, member_ids: dict[tuple[str | None, str | None], str]
+    desk: _Desk,
+    request: EarnRequest,
+    fingerprint: bytes,
+    enrolled: dict[tuple[str | None, str | None], _Enrolled],
+    now_ms: int,
 ) -> _Accepted:
-    member_id = member_ids.get((request.member_id, request.member_number))
-    if member_id is None:
+    who = enrolled.get((request.member_id, request.member_number))
+    if who is None:
         field = "member_id" if request.member_id is not None else "member_number"
         named = request.member_id or request.member_number
-        raise UnknownMember(f"program {program.symbol} has no member {named!r}", field=field)
+        raise UnknownMember(f"program {desk.program.symbol} has no member {named!r}", field=field)
     if request.points is not None:
         amount = points(request.points)
     else:
         assert request.spend_minor is not None
-        amount = program.earning_rate.award(request.spend_minor)
-    return _Accepted(request, new_id("operation"), member_id, amount)
+        amount = desk.program.earning_rate.award(request.spend_minor)
+    return _Accepted(request, fingerprint, _operation(desk, request, who, amount, now_ms), who.account_id)
 
 
-def _write(connection: sa.Connection, program: Program, accepted: list[_Accepted], now_ms: int) -> None:
-    stream_id = streams.for_program(connection, program.id).id
-    connection.execute(operation.insert(), [_operation_row(program, one, stream_id, now_ms) for one in accepted])
+def _operation(desk: _Desk, request: EarnRequest, who: _Enrolled, amount: Points, now_ms: int) -> Operation:
+    # An earn of nothing has nothing to post: it is done as soon as it is remembered.
+    state = OperationState.ACCEPTED if amount else OperationState.FINAL
+    return Operation(
+        id=new_id("operation"),
+        kind=OperationKind.EARN.value,
+        program_id=desk.program.id,
+        member_id=who.member_id,
+        points=amount,
+        state=state.value,
+        reason=None if amount else NOTHING_EARNED,
+        idempotency_key=request.key,
+        tag=entry_tag(desk.program.id, request.key),
+        occurred_ms=request.occurred_ms,
+        created_ms=now_ms,
+    )
+
+
+def _write(connection: sa.Connection, desk: _Desk, accepted: list[_Accepted], now_ms: int) -> None:
+    connection.execute(operation.insert(), [_operation_row(one, desk.stream_id) for one in accepted])
     events.operations_changed(
-        connection, ((program.id, one.operation_id) for one in accepted), OperationState.ACCEPTED, now_ms
+        connection, ((desk.program.id, one.operation.id) for one in accepted), OperationState.ACCEPTED, now_ms
     )
     earning = [one for one in accepted if one.points]
     if not earning:
         return
-    landing = accounts.primary_accounts(connection, {one.member_id for one in earning})
-    issued = accounts.system_account(connection, program.id, accounts.ISSUED)
-    expires_ms = None if program.expiry_days is None else now_ms + program.expiry_days * DAY_MS
+    days = desk.program.expiry_days
+    expires_ms = None if days is None else now_ms + days * DAY_MS
+    connection.execute(entry.insert(), [_entry_row(one, desk.issued_id) for one in earning])
+    connection.execute(lot.insert(), [_lot_row(one, now_ms, expires_ms) for one in earning])
     changes = accounts.Changes()
     for one in earning:
-        changes.add(landing[one.member_id], "credits_pending", one.points)
-        changes.add(issued, "debits_pending", one.points)
-    connection.execute(
-        entry.insert(),
-        [
-            {
-                "operation_id": one.operation_id,
-                "program_id": program.id,
-                "leg": 0,
-                "kind": EntryKind.EARN.value,
-                "credit": True,
-                "amount": one.points,
-                "account_id": landing[one.member_id],
-                "contra_id": issued,
-                "state": "pending",
-            }
-            for one in earning
-        ],
-    )
-    connection.execute(
-        lot.insert(),
-        [
-            {
-                "account_id": landing[one.member_id],
-                "operation_id": one.operation_id,
-                "amount": one.points,
-                "remaining": one.points,
-                "pending": False,
-                "earned_ms": now_ms,
-                "expires_ms": expires_ms,
-            }
-            for one in earning
-        ],
-    )
+        changes.add(one.account_id, "credits_pending", one.points)
+        changes.add(desk.issued_id, "debits_pending", one.points)
     changes.apply(connection)
 
 
-def _operation_row(program: Program, one: _Accepted, stream_id: int, now_ms: int) -> dict[str, object]:
-    # An earn of nothing has nothing to post: it is done as soon as it is remembered.
-    state = OperationState.ACCEPTED if one.points else OperationState.FINAL
+def _operation_row(one: _Accepted, stream_id: int) -> dict[str, object]:
+    made = one.operation
     return {
-        "id": one.operation_id,
-        "kind": OperationKind.EARN.value,
-        "program_id": program.id,
-        "member_id": one.member_id,
-        "points": one.points,
-        "state": state.value,
-        "reason": None if one.points else NOTHING_EARNED,
-        "idempotency_key": one.request.key,
-        "request_hash": one.request.fingerprint(),
-        "tag": entry_tag(program.id, one.request.key),
-        "stream_id": stream_id if one.points else None,
-        "occurred_ms": one.request.occurred_ms,
-        "created_ms": now_ms,
+        "id": made.id,
+        "kind": made.kind,
+        "program_id": made.program_id,
+        "member_id": made.member_id,
+        "points": made.points,
+        "state": made.state,
+        "reason": made.reason,
+        "idempotency_key": made.idempotency_key,
+        "request_hash": one.fingerprint,
+        "tag": made.tag,
+        "stream_id": stream_id if made.points else None,
+        "occurred_ms": made.occurred_ms,
+        "created_ms": made.created_ms,
+    }
+
+
+def _entry_row(one: _Accepted, issued_id: int) -> dict[str, object]:
+    return {
+        "operation_id": one.operation.id,
+        "program_id": one.operation.program_id,
+        "leg": 0,
+        "kind": EntryKind.EARN.value,
+        "credit": True,
+        "amount": one.points,
+        "account_id": one.account_id,
+        "contra_id": issued_id,
+        "state": "pending",
+    }
+
+
+def _lot_row(one: _Accepted, now_ms: int, expires_ms: int | None) -> dict[str, object]:
+    return {
+        "account_id": one.account_id,
+        "operation_id": one.operation.id,
+        "amount": one.points,
+        "remaining": one.points,
+        "pending": False,
+        "earned_ms": now_ms,
+        "expires_ms": expires_ms,
     }

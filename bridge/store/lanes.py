@@ -71,4 +71,4 @@ def unmined(connection: sa.Connection) -> dict[int, int]:
     rows = connection.execute(
         sa.select(attempt.c.lane_id, sa.func.count()).where(attempt.c.mined_block.is_(None)).group_by(attempt.c.lane_id)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())

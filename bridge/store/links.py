@@ -50,7 +50,7 @@ def join(connection: sa.Connection, codes: Sequence[str], program_id: str | None
         raise LinkCodeInvalid("none of these codes is of a member of the calling program", field="codes")
     joined = {one.id: one for one in found}
     for before in {one.link_id for one in found if one.link_id is not None}:
-        joined |= {one.id: one for one in _members(connection, before)}
+        joined |= {one.id: one for one in members.in_link(connection, before)}
     if len({one.program_id for one in joined.values()}) < len(joined):
         raise LinkConflict("a link holds at most one membership of each program", field="codes", limit=1)
     if not 2 <= len(joined) <= LINK_MEMBERS_MAX:
@@ -72,7 +72,7 @@ def by_id(connection: sa.Connection, link_id: str) -> Link:
     row = connection.execute(sa.select(link).where(link.c.id == link_id)).one_or_none()
     if row is None:
         raise UnknownLink(f"there is no link {link_id}", field="link_id")
-    return Link(row.id, _members(connection, link_id), row.created_ms)
+    return Link(row.id, members.in_link(connection, link_id), row.created_ms)
 
 
 def leave(connection: sa.Connection, link_id: str, member_id: str) -> None:
@@ -87,18 +87,13 @@ def leave(connection: sa.Connection, link_id: str, member_id: str) -> None:
 def counterpart(connection: sa.Connection, source: Member, to_program_id: str) -> Member:
     """The same customer's membership in another program. Raises NotLinked."""
     if source.link_id is not None:
-        for one in _members(connection, source.link_id):
+        for one in members.in_link(connection, source.link_id):
             if one.program_id == to_program_id:
                 return one
     raise NotLinked(
         f"member {source.id} is not linked to a membership in {to_program_id}: join them by a code from each side",
         field="to_program_id",
     )
-
-
-def _members(connection: sa.Connection, link_id: str) -> list[Member]:
-    rows = connection.execute(sa.select(member.c.id).where(member.c.link_id == link_id).order_by(member.c.id))
-    return [members.by_id(connection, member_id) for member_id in rows.scalars()]
 
 
 def _redeem(connection: sa.Connection, code: str, index: int, now_ms: int) -> Member:

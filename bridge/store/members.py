@@ -1,15 +1,15 @@
 """Members: one customer's enrolment in one program."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from bridge.store import accounts, pages
-from bridge.store.ids import new_id
+from bridge.store.ids import new_id, new_reference
 from bridge.store.programs import Program
 from bridge.store.schema import account, member
 from exchange.errors import UnknownMember
+from exchange.words import account_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,23 @@ def by_id(connection: sa.Connection, member_id: str, program_id: str | None = No
 
 def by_number(connection: sa.Connection, program_id: str, member_number: str) -> Member:
     """The member whom the program knows under this number. Raises UnknownMember."""
+    found = _numbered(connection, program_id, member_number)
+    if found is None:
+        raise UnknownMember(f"the program has no member with the number {member_number!r}", field="member_number")
+    return found
+
+
+def _numbered(connection: sa.Connection, program_id: str, member_number: str) -> Member | None:
     row = connection.execute(
         _select().where(member.c.program_id == program_id, member.c.member_number == member_number)
     ).one_or_none()
-    if row is None:
-        raise UnknownMember(f"the program has no member with the number {member_number!r}", field="member_number")
-    return Member(**row._mapping)
+    return None if row is None else Member(**row._mapping)
+
+
+def in_link(connection: sa.Connection, link_id: str) -> list[Member]:
+    """The memberships that a link joins, oldest first."""
+    rows = connection.execute(_select().where(member.c.link_id == link_id).order_by(member.c.id))
+    return [Member(**row._mapping) for row in rows]
 
 
 def find(connection: sa.Connection, program_id: str, *, member_id: str | None, member_number: str | None) -> Member:
@@ -63,39 +74,24 @@ def find(connection: sa.Connection, program_id: str, *, member_id: str | None, m
     return by_number(connection, program_id, member_number)
 
 
-def ids_of_numbers(connection: sa.Connection, program_id: str, numbers: Iterable[str]) -> dict[str, str]:
-    """For each of these member numbers that exists, the member's id."""
-    rows = connection.execute(
-        sa.select(member.c.member_number, member.c.id).where(
-            member.c.program_id == program_id, member.c.member_number.in_(list(numbers))
-        )
-    )
-    return dict(rows.tuples().all())
-
-
-def known_ids(connection: sa.Connection, program_id: str, member_ids: Iterable[str]) -> set[str]:
-    """Those of these ids that are members of the program."""
-    rows = connection.execute(
-        sa.select(member.c.id).where(member.c.program_id == program_id, member.c.id.in_(list(member_ids)))
-    )
-    return set(rows.scalars())
-
-
 def enrol(connection: sa.Connection, program: Program, member_number: str, now_ms: int) -> tuple[Member, bool]:
     """Enrol a customer; the same number again gives the same member. Answers whether it is new.
 
     Raises ProgramNotActive before the program's token is admitted.
     """
     token = program.deployed_token
-    existing = ids_of_numbers(connection, program.id, [member_number])
-    if existing:
-        return by_id(connection, existing[member_number]), False
-    member_id = new_id("member")
+    existing = _numbered(connection, program.id, member_number)
+    if existing is not None:
+        return existing, False
+    member_id, reference = new_id("member"), new_reference()
     connection.execute(
         member.insert().values(id=member_id, program_id=program.id, member_number=member_number, created_ms=now_ms)
     )
-    accounts.add_member_account(connection, program_id=program.id, token=token, member_id=member_id)
-    return by_id(connection, member_id), True
+    accounts.add_member_account(
+        connection, program_id=program.id, token=token, member_id=member_id, reference=reference
+    )
+    address = account_address(token, reference)
+    return Member(member_id, program.id, member_number, None, reference, address, now_ms), True
 
 
 def page(

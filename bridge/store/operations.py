@@ -42,13 +42,13 @@ class Operation:
     tag: bytes
     occurred_ms: int | None
     created_ms: int
-    batch_id: str | None
-    submitted_ms: int | None
-    confirmed_ms: int | None
-    final_ms: int | None
-    transaction_hash: bytes | None
-    block_number: int | None
-    swap: SwapSide | None
+    batch_id: str | None = None
+    submitted_ms: int | None = None
+    confirmed_ms: int | None = None
+    final_ms: int | None = None
+    transaction_hash: bytes | None = None
+    block_number: int | None = None
+    swap: SwapSide | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +70,25 @@ class Known:
             )
 
 
+# Written once: building a statement anew costs more than running it.
+_KNOWN = sa.select(
+    operation.c.idempotency_key,
+    operation.c.id,
+    operation.c.points,
+    operation.c.state,
+    operation.c.reason,
+    operation.c.request_hash,
+).where(
+    operation.c.program_id == sa.bindparam("program"),
+    operation.c.idempotency_key.in_(sa.bindparam("keys", expanding=True)),
+)
+
+
 def known(connection: sa.Connection, program_id: str, keys: Sequence[str]) -> dict[str, Known]:
     """Those of these idempotency keys that the program has used."""
     found: dict[str, Known] = {}
     for start in range(0, len(keys), IN_LIST_MAX):
-        rows = connection.execute(
-            sa.select(
-                operation.c.idempotency_key,
-                operation.c.id,
-                operation.c.points,
-                operation.c.state,
-                operation.c.reason,
-                operation.c.request_hash,
-            ).where(
-                operation.c.program_id == program_id,
-                operation.c.idempotency_key.in_(keys[start : start + IN_LIST_MAX]),
-            )
-        )
-        for row in rows:
+        for row in connection.execute(_KNOWN, {"program": program_id, "keys": keys[start : start + IN_LIST_MAX]}):
             found[row.idempotency_key] = Known(row.id, row.points, row.state, row.reason, row.request_hash)
     return found
 

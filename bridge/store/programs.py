@@ -1,6 +1,7 @@
 """Programs: loyalty programs with their points currency, keys and token."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -52,10 +53,14 @@ class NewProgram:
     expiry_days: int | None
 
 
-def _program(row: sa.Row[tuple[object, ...]]) -> Program:
-    fields = dict(row._mapping)
+def of_fields(fields: dict[str, Any]) -> Program:
+    """The program in these columns of its table."""
     rate = EarningRate(points=fields.pop("earn_points"), per_minor_units=fields.pop("earn_per_minor_units"))
     return Program(earning_rate=rate, **fields)
+
+
+def _program(row: Any) -> Program:
+    return of_fields(dict(row._mapping))
 
 
 def by_id(connection: sa.Connection, program_id: str) -> Program:

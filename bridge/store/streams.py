@@ -79,5 +79,5 @@ def set_last_sequence(connection: sa.Connection, stream_id: int, sequence: int) 
 def tokens(connection: sa.Connection, found: Stream) -> list[bytes]:
     """The token contracts along the stream, source first; each program in it is deployed."""
     rows = connection.execute(sa.select(program.c.id, program.c.token).where(program.c.id.in_(found.programs)))
-    by_program = dict(rows.tuples().all())
+    by_program = dict(rows.all())
     return [by_program[program_id] for program_id in found.programs]

@@ -9,7 +9,7 @@ service, since a ledger that goes on after a failed assertion is worse than one 
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -28,7 +28,10 @@ GROUP_WEIGHT_MAX = 4_000
 STOP_TIMEOUT_S = 30.0
 
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 Command = Callable[[sa.Connection], Result]
+#: A command that takes the items of many requests in one go and answers each, in their order.
+SharedCommand = Callable[[sa.Connection, Sequence[Item]], Sequence[Result]]
 
 _log = logging.getLogger(__name__)
 
@@ -38,12 +41,49 @@ class WriterStopped(RuntimeError):
 
 
 class _Job:
-    def __init__(self, command: Command[Any], weight: int) -> None:
+    """One request: a command of its own, or `items` for a shared command that neighbours with the same `share` join."""
+
+    def __init__(
+        self, command: Callable[..., Any], weight: int, *, share: Hashable = None, items: Sequence[Any] = ()
+    ) -> None:
         self.command = command
         self.weight = weight
+        self.share = share
+        self.items = items
         self.future: Future[Any] = Future()
         self.answer: Any = None
         self.refusal: SarrafError | None = None
+
+
+def _run_together(jobs: Sequence[_Job], connection: sa.Connection) -> None:
+    """Run neighbours of one share as one command, behind one savepoint; what it refuses, it refuses to all of them."""
+    try:
+        with savepoint(connection):
+            if jobs[0].share is None:
+                (job,) = jobs
+                job.answer = job.command(connection)
+                return
+            answers = jobs[0].command(connection, [item for job in jobs for item in job.items])
+            start = 0
+            for job in jobs:
+                job.answer = answers[start : start + len(job.items)]
+                start += len(job.items)
+            assert start == len(answers), "a shared command answers each item"
+    except SarrafError as refusal:
+        for job in jobs:
+            job.refusal = refusal
+
+
+def _neighbours(group: Sequence[_Job]) -> Iterator[list[_Job]]:
+    """The group in its order, neighbours of one share together."""
+    together: list[_Job] = []
+    for job in group:
+        if together and (job.share is None or job.share != together[0].share):
+            yield together
+            together = []
+        together.append(job)
+    if together:
+        yield together
 
 
 class LedgerWriter:
@@ -93,11 +133,23 @@ class LedgerWriter:
 
         Raises TooBusy when QUEUE_MAX commands wait already, WriterStopped when the writer does not run.
         """
+        return self._enqueue(_Job(command, weight))
+
+    def submit_shared(
+        self, command: SharedCommand[Item, Result], items: Sequence[Item], *, share: Hashable
+    ) -> "Future[Sequence[Result]]":
+        """Queue `items` for a command that neighbours in the queue with the same `share` join: one call for them all.
+
+        A hundred single requests of one kind then cost hardly more statements than one. Raises TooBusy, WriterStopped.
+        """
+        assert share is not None
+        return self._enqueue(_Job(command, len(items), share=share, items=items))
+
+    def _enqueue(self, job: _Job) -> "Future[Any]":
         if not self._accepting.is_set():
             raise WriterStopped("the ledger writer does not run")
         if self._queue.qsize() >= QUEUE_MAX:
             raise TooBusy(f"{QUEUE_MAX} requests wait for the ledger already; try again shortly", limit=QUEUE_MAX)
-        job = _Job(command, weight)
         self._queue.put(job)
         return job.future
 
@@ -139,12 +191,8 @@ class LedgerWriter:
 
     def _commit(self, group: list[_Job]) -> None:
         with self._database.write() as connection:
-            for job in group:
-                try:
-                    with savepoint(connection):
-                        job.answer = job.command(connection)
-                except SarrafError as refusal:
-                    job.refusal = refusal
+            for together in _neighbours(group):
+                _run_together(together, connection)
         for job in group:
             if job.refusal is not None:
                 job.future.set_exception(job.refusal)

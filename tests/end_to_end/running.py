@@ -40,8 +40,8 @@ class ServiceProcess:
         self._environment = {"SARRAF_BATCH_LINGER_MS": "20"} | environment
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Returns when the service is ready."""
+    def start(self, until_it: str = "readyz") -> None:
+        """Returns when the service is ready, or (`livez`) when it answers at all."""
         self.data.mkdir(parents=True, exist_ok=True)
         (self.data / "service.json").unlink(missing_ok=True)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SARRAF_")}
@@ -53,7 +53,7 @@ class ServiceProcess:
                 stderr=subprocess.STDOUT,
                 env=inherited | self._environment,
             )
-        until(self._is_ready, f"the service is ready; its log ends:\n{self.log_end()}", READY_S_MAX)
+        until(lambda: self._answers(until_it), f"the service is ready; its log ends:\n{self.log_end()}", READY_S_MAX)
 
     def kill(self) -> None:
         """kill -9: no handler runs, nothing is flushed."""
@@ -107,11 +107,11 @@ class ServiceProcess:
 
         until(quiet, f"everything accepted is final; the log ends:\n{self.log_end()}")
 
-    def _is_ready(self) -> bool:
+    def _answers(self, path: str) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, f"the service ended:\n{self.log_end()}"
         try:
-            return httpx2.get(f"{self.url}/readyz", timeout=5).status_code == 200
+            return httpx2.get(f"{self.url}/{path}", timeout=5).status_code == 200
         except (OSError, ValueError, httpx2.TransportError):
             return False
 
