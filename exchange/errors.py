@@ -23,7 +23,7 @@ the leaf's `type` says which.
         LinkCodeInvalid
         IdempotencyKeyReused
       Unavailable                  503  right, but not now
-        TooBusy  BreakerOpen
+        TooBusy
 
 Other rooms derive their own from `SarrafError` or from a family.
 """
@@ -242,9 +242,3 @@ class TooBusy(Unavailable):
     """Raised when a queue is at its named limit."""
 
     type = "too-busy"
-
-
-class BreakerOpen(Unavailable):
-    """Raised when the service stopped itself because ledger and chain disagree; reads go on."""
-
-    type = "breaker-open"

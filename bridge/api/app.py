@@ -48,6 +48,7 @@ def create_app(service: Service | None) -> FastAPI:
         version=importlib.metadata.version("sarraf"),
         summary="A blockchain-backed, interoperable exchange for loyalty points.",
         openapi_url="/openapi.json",
+        redirect_slashes=False,
     )
     for resource in RESOURCES:
         app.include_router(resource.router)
@@ -71,16 +72,18 @@ def _describe_problems(app: FastAPI) -> None:
                 shapes.pop(unused, None)
             shapes["Problem"] = Problem.model_json_schema()
             for operations in schema["paths"].values():
-                for operation in operations.values():
-                    _describe_refusals(operation)
+                for method, operation in operations.items():
+                    _describe_refusals(method, operation)
         assert app.openapi_schema is not None
         return app.openapi_schema
 
     app.openapi = described  # type: ignore[method-assign]
 
 
-def _describe_refusals(operation: dict[str, Any]) -> None:
+def _describe_refusals(method: str, operation: dict[str, Any]) -> None:
     responses = operation["responses"]
+    if method != "get":  # the ledger's writer may have too much to do
+        responses["503"] = REFUSED
     if "requestBody" in operation:  # may be no JSON, or too long
         responses.update({"400": REFUSED, "413": REFUSED})
     if "422" in responses:

@@ -192,8 +192,9 @@ def _follower(service: Service) -> Check:
         return Check(name="follower", ok=False, detail=health.trouble or "ended")
     tip = service.read(blocks.tip)
     indexed = 0 if tip is None else tip.number
-    lag = max(0, (service.posting.follower.head or 0) - indexed)
-    return Check(name="follower", ok=lag <= LAG_BLOCKS_MAX, detail=f"block {indexed}, {lag} behind")
+    lag = (service.posting.follower.head or indexed) - indexed
+    detail = f"block {indexed}, {lag} behind" if lag >= 0 else f"block {indexed}; the node lacks the newest {-lag}"
+    return Check(name="follower", ok=abs(lag) <= LAG_BLOCKS_MAX, detail=detail)
 
 
 def _exchange(service: Service) -> Check:

@@ -9,7 +9,7 @@ from pydantic import Field
 from bridge.api.access import EnrollingProgram, Reader
 from bridge.api.context import TheService
 from bridge.api.shapes import Answer, Body, PageAsk, hex_of, problem_answers, rfc3339, time_of
-from bridge.store import blocks, links, lots, members, programs, spending
+from bridge.store import accounts, blocks, links, lots, members, programs, spending
 from bridge.store.accounts import Account
 from bridge.store.members import Member
 
@@ -137,8 +137,8 @@ def balance(member_id: str, service: TheService, caller: Reader) -> Balance:
     with service.database.read() as connection:
         member = members.by_id(connection, member_id, caller.program_id)
         purse = spending.purse(connection, member.id, service.clock())
+        held = accounts.of_member(connection, member.id)
         tip = blocks.tip(connection)
-    held = purse.accounts
     return Balance(
         member_id=member.id,
         program_id=member.program_id,

@@ -47,6 +47,7 @@ class Follower:
         self._clock = clock
         self._journal = journal
         self._guard = guard
+        self._refused: bytes | None = None
         self.head: int | None = None
 
     def step(self) -> bool:
@@ -91,12 +92,16 @@ class Follower:
         return self._undo(tip)
 
     def _undo(self, tip: KnownBlock) -> bool:
+        if self._refused == tip.hash:
+            return False  # it stood below finality: the breaker is tripped, and walking back again would find the same
         ancestor = self._common_ancestor(tip)
-        _log.warning("the chain was reorganised: blocks %s to %s are undone", ancestor + 1, tip.number)
-        self._writer.run(lambda connection: undo_above(connection, ancestor, self._clock()))
-        with self._database.read() as connection:
-            # A reorganisation below finality undoes nothing; going on would walk the same way again and again.
-            return chainstate.breaker_reason(connection) is None
+        undone = self._writer.run(lambda connection: undo_above(connection, ancestor, self._clock()))
+        if undone:
+            _log.warning("the chain was reorganised: blocks %s to %s are undone", ancestor + 1, tip.number)
+        else:
+            _log.critical("the chain was reorganised below finality, down to block %s; posting stops", ancestor)
+            self._refused = tip.hash
+        return undone
 
     def _common_ancestor(self, tip: KnownBlock) -> int:
         with self._database.read() as connection:

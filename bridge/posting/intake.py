@@ -79,19 +79,21 @@ def finalise(connection: sa.Connection, final_number: int, now_ms: int) -> None:
         _log.error("ledger and chain disagree: the chain skipped debits; accounts %s are frozen", frozen)
 
 
-def undo_above(connection: sa.Connection, number: int, now_ms: int) -> None:
-    """The blocks above this number were reorganised away. Below finality that trips the breaker."""
+def undo_above(connection: sa.Connection, number: int, now_ms: int) -> bool:
+    """The blocks above this number were reorganised away. Below finality nothing is undone and the breaker trips.
+
+    Answers whether they were undone.
+    """
     final = blocks.newest_final(connection)
     if final is not None and number < final.number:
         chainstate.trip_breaker(
-            connection,
-            f"the chain replaced block {final.number}, which was final; its ancestor is {number}",
-            now_ms,
+            connection, f"the chain replaced block {final.number}, which was final; its ancestor is {number}", now_ms
         )
-        return
+        return False
     attempts.undo_above(connection, number)
     for batch_id in blocks.remove_above(connection, number):
         outcomes.unconfirm(connection, batch_id, now_ms)
+    return True
 
 
 def _confirm_batches(

@@ -64,6 +64,7 @@ class Poster:
         self._clock = clock
         self._chain_id = chain_id
         self._pace = pace
+        self._answers: dict[int, str] = {}
 
     def step(self) -> bool:
         """Freeze, sign and send what is due. Answers whether anything was done. Raises ChainError."""
@@ -167,10 +168,12 @@ class Poster:
     def _hand_over(self, one: Attempt) -> None:
         try:
             self._rpc.send_raw(one.raw)
-        except RpcRefused as answer:
+        except RpcRefused as refusal:
             # Any answer is only a hint ("already known", "nonce too low"): what counts is what the follower finds in a
-            # block. Nothing is decided here.
-            _log.debug("the node answered %s to nonce %s of lane %s", answer.detail, one.nonce, one.lane_id)
+            # block. Nothing is decided here; but an answer that is new is told, since it may say what is amiss.
+            if self._answers.get(one.lane_id) != refusal.message:
+                self._answers[one.lane_id] = refusal.message
+                _log.warning("nonce %s of lane %s: %s", one.nonce, one.lane_id, refusal.detail)
 
     def _mark_sent(self, connection: sa.Connection, sent: Sequence[Attempt]) -> None:
         now_ms = self._clock()

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from bridge.store import accounts, blocks, programs
 from bridge.store.blocks import KnownBlock
 from bridge.store.programs import Program
-from bridge.store.schema import account, batch, entry, operation, stream, swap
+from bridge.store.schema import account, batch, entry, operation, stream, swap, terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +151,22 @@ def _swapped(connection: sa.Connection, program_id: str, number: int) -> tuple[i
 
 
 def _position(connection: sa.Connection, program_id: str, number: int) -> int:
-    """What posted swaps made the program owe (below zero) or be owed."""
+    """What posted swaps made the program owe (below zero) or be owed, leg by leg: of one swap, one may be skipped."""
 
     def total(column: sa.ColumnElement[str]) -> int:
         return (
             connection.scalar(
-                sa.select(sa.func.coalesce(sa.func.sum(swap.c.settlement_micro), 0))
+                sa.select(sa.func.coalesce(sa.func.sum(entry.c.amount * terms.c.settlement_price_micro), 0))
+                .join(swap, swap.c.operation_id == entry.c.operation_id)
+                .join(terms, terms.c.id == swap.c.terms_id)
                 .join(operation, operation.c.id == swap.c.operation_id)
                 .join(batch, batch.c.id == operation.c.batch_id)
-                .where(column == program_id, batch.c.block_number <= number, operation.c.state != "failed")
+                .where(
+                    column == program_id,
+                    batch.c.block_number <= number,
+                    entry.c.credit.is_(True),
+                    entry.c.state == "posted",
+                )
             )
             or 0
         )

@@ -48,10 +48,10 @@ class Database:
         return database
 
     def migrate(self, revision: str = "head") -> None:
-        """Bring the schema to `revision`; does nothing where it stands there already."""
+        """Bring the schema to `revision`, all of it or nothing; does nothing where it stands there already."""
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
-        with self._engine.connect() as connection:
+        with self.write() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
 

@@ -25,7 +25,7 @@ def post(connection: sa.Connection, found: Batch, skipped: Collection[int]) -> N
             .values(state="pending")
         )
     _move(connection, found.id, way=1)
-    lots.set_pending(connection, _swaps_in(connection, found.id, "posted"), False)
+    lots.set_pending(connection, _brought_by_swaps(connection, found.id, "posted"), False)
 
 
 def _move(connection: sa.Connection, batch_id: str, *, way: int) -> None:
@@ -51,18 +51,16 @@ def _move(connection: sa.Connection, batch_id: str, *, way: int) -> None:
     changes.apply(connection)
 
 
-def _swaps_in(connection: sa.Connection, batch_id: str, entry_state: str) -> list[str]:
+def _brought_by_swaps(connection: sa.Connection, batch_id: str, entry_state: str) -> list[tuple[str, int]]:
     rows = connection.execute(
-        sa.select(entry.c.operation_id)
-        .distinct()
-        .where(
+        sa.select(entry.c.operation_id, entry.c.account_id).where(
             *_in_batch(batch_id),
             entry.c.kind == EntryKind.SWAP.value,
             entry.c.credit.is_(True),
             entry.c.state == entry_state,
         )
     )
-    return list(rows.scalars())
+    return [(row.operation_id, row.account_id) for row in rows]
 
 
 def void(connection: sa.Connection, operation_id: str) -> None:
@@ -102,4 +100,4 @@ def unpost(connection: sa.Connection, batch_id: str) -> None:
     """Take a batch's posted entries back to pending: its block is no longer canonical."""
     _move(connection, batch_id, way=-1)
     connection.execute(entry.update().where(*_in_batch(batch_id), entry.c.state == "posted").values(state="pending"))
-    lots.set_pending(connection, _swaps_in(connection, batch_id, "pending"), True)
+    lots.set_pending(connection, _brought_by_swaps(connection, batch_id, "pending"), True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from bridge.store.schema import event, operation, swap
+from exchange.operations import OperationState
 
 #: Rows read at a time; a batch's row opens into as many events as it has operations.
 ROWS_MAX = 100
@@ -73,6 +74,8 @@ def _opened(connection: sa.Connection, row: sa.Row[tuple[object, ...]], program_
         about = about.where(operation.c.id == row.operation_id)
     else:
         about = about.where(operation.c.batch_id == row.batch_id)
+        if row.state == OperationState.FINAL:  # what the chain skipped failed when its batch became final
+            about = about.where(operation.c.state != OperationState.FAILED.value)
     if program_id is None:
         about = about.where(operation.c.program_id == row.program_id)
     else:

@@ -1,6 +1,6 @@
 """Lots in the ledger: made by credits, taken by debits, given back when a hold is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -66,9 +66,15 @@ def give_back(connection: sa.Connection, operation_id: str, account_ids: Iterabl
         )
 
 
-def set_pending(connection: sa.Connection, operation_ids: Iterable[str], pending: bool) -> None:
-    """What these swaps brought became spendable, or (after a reorganisation) is no longer."""
-    connection.execute(lot.update().where(lot.c.operation_id.in_(list(operation_ids))).values(pending=pending))
+def set_pending(connection: sa.Connection, brought: Sequence[tuple[str, int]], pending: bool) -> None:
+    """What swaps brought, each into an account, became spendable, or (after a reorganisation) is no longer."""
+    if brought:
+        connection.execute(
+            lot.update()
+            .where(lot.c.operation_id == sa.bindparam("by"), lot.c.account_id == sa.bindparam("into"))
+            .values(pending=pending),
+            [{"by": operation_id, "into": account_id} for operation_id, account_id in brought],
+        )
 
 
 def drop(connection: sa.Connection, operation_id: str, account_ids: Iterable[int]) -> None:

@@ -51,7 +51,9 @@ def confirm(connection: sa.Connection, batch_id: str, mined: Mined, skipped: Col
 def unconfirm(connection: sa.Connection, batch_id: str, now_ms: int) -> None:
     """The block that held the batch is no longer canonical: its entries are pending again."""
     found = batches.by_id(connection, batch_id)
-    assert found.state == batches.CONFIRMED, f"batch {batch_id} is {found.state}: below finality nothing is undone"
+    assert found.state in (batches.CONFIRMED, batches.FAILED), (
+        f"batch {batch_id} is {found.state}: below finality nothing is undone"
+    )
     if found.stream_id is not None:
         entries.unpost(connection, batch_id)
         operations.set_state(connection, batch_id, OperationState.SUBMITTED)
@@ -59,7 +61,14 @@ def unconfirm(connection: sa.Connection, batch_id: str, now_ms: int) -> None:
     connection.execute(
         batch.update()
         .where(batch.c.id == batch_id)
-        .values(state=batches.SUBMITTED, confirmed_ms=None, transaction_hash=None, block_number=None, gas_used=None)
+        .values(
+            state=batches.SUBMITTED,
+            reason=None,
+            confirmed_ms=None,
+            transaction_hash=None,
+            block_number=None,
+            gas_used=None,
+        )
     )
 
 
@@ -97,12 +106,11 @@ def dissolve(connection: sa.Connection, stream_id: int, now_ms: int) -> int:
             operation.update()
             .where(operation.c.batch_id == one.id)
             .values(batch_id=None, state=OperationState.ACCEPTED.value)
-            .returning(operation.c.id, operation.c.program_id)
-        ).all()
-        connection.execute(batch.update().where(batch.c.id == one.id).values(state=batches.DISSOLVED))
-        events.operations_changed(
-            connection, [(row.program_id, row.id) for row in moved], OperationState.ACCEPTED, now_ms
+            .returning(operation.c.id)
         )
+        ids = list(moved.scalars())
+        connection.execute(batch.update().where(batch.c.id == one.id).values(state=batches.DISSOLVED))
+        events.operations_changed(connection, _concerned(connection, ids), OperationState.ACCEPTED, now_ms)
     streams.set_last_sequence(connection, stream_id, first - 1)
     return len(gone)
 
@@ -146,8 +154,18 @@ def _settle_skipped(connection: sa.Connection, batch_id: str, now_ms: int) -> li
 
 def _fail(connection: sa.Connection, operation_id: str, reason: str, now_ms: int) -> None:
     operations.fail(connection, [operation_id], reason)
-    row = connection.execute(sa.select(operation.c.program_id).where(operation.c.id == operation_id)).one()
-    events.operations_changed(connection, [(row.program_id, operation_id)], OperationState.FAILED, now_ms)
+    events.operations_changed(connection, _concerned(connection, [operation_id]), OperationState.FAILED, now_ms)
+
+
+def _concerned(connection: sa.Connection, operation_ids: Collection[str]) -> list[tuple[str, str]]:
+    """Each operation with each program that is to hear of it: a swap concerns both its programs."""
+    rows = connection.execute(
+        sa.select(operation.c.id, operation.c.program_id, swap.c.to_program_id)
+        .outerjoin(swap, swap.c.operation_id == operation.c.id)
+        .where(operation.c.id.in_(operation_ids))
+        .order_by(operation.c.seq)
+    )
+    return [(one, row.id) for row in rows for one in (row.program_id, row.to_program_id) if one is not None]
 
 
 def _tell(connection: sa.Connection, batch_id: str, state: OperationState, now_ms: int) -> None:

@@ -18,16 +18,17 @@ from exchange.points import Points
 
 @dataclass(frozen=True, slots=True)
 class Purse:
-    """A member's accounts that are not frozen, with their spendable lots."""
+    """A member's accounts that are not frozen, with their spendable lots and what each account has to spend."""
 
     accounts: list[Account]
     lots: dict[int, list[Lot[int]]]
+    held: dict[int, Points]
     now_s: int
 
     @property
     def spendable(self) -> Points:
         """What the program's own stream may take: neither expired nor held."""
-        return Points(sum(self._spendable_in(one) for one in self.accounts))
+        return Points(sum(self.held.values()))
 
     @property
     def swappable(self) -> Points:
@@ -36,7 +37,7 @@ class Purse:
 
     def swappable_in(self, one: Account) -> Points:
         """What a swap may take from one account."""
-        return Points(min(one.balance.swappable, self._spendable_in(one)))
+        return Points(min(one.balance.swappable, self.held[one.id]))
 
     def first_expiring(self) -> list[Account]:
         """The accounts in the order in which their points expire."""
@@ -68,13 +69,6 @@ class Purse:
             nearest=there or None,
         )
 
-    def _spendable_in(self, one: Account) -> Points:
-        held = spendable(self.lots[one.id], self.now_s)
-        assert sum(lot.remaining for lot in self.lots[one.id]) == one.balance.available, (
-            f"the lots of account {one.id} do not sum to its available balance"
-        )
-        return held
-
     def _first_expiry(self, one: Account) -> float:
         live = [
             lot.expires_at for lot in self.lots[one.id] if lot.expires_at is not None and lot.expires_at > self.now_s
@@ -84,8 +78,28 @@ class Purse:
 
 def purse(connection: sa.Connection, member_id: str, now_ms: int) -> Purse:
     """What a member has to spend now."""
-    usable = [one for one in accounts.of_member(connection, member_id) if not one.frozen]
-    return Purse(usable, lots.spendable(connection, [one.id for one in usable]), now_ms // 1000)
+    now_s = now_ms // 1000
+    found = accounts.of_member(connection, member_id)
+    held = lots.spendable(connection, [one.id for one in found])
+    usable = [one for one in found if not one.frozen and _lots_agree(one, held[one.id])]
+    return Purse(
+        usable,
+        {one.id: held[one.id] for one in usable},
+        {one.id: spendable(held[one.id], now_s) for one in usable},
+        now_s,
+    )
+
+
+def _lots_agree(one: Account, held: Sequence[Lot[int]]) -> bool:
+    """Whether the lots sum to what is available, as they must.
+
+    The one exception: a reorganisation took back a swap whose points were held already. Until the swap is confirmed
+    once more, such an account is not spent from.
+    """
+    if sum(lot.remaining for lot in held) == one.balance.available:
+        return True
+    assert one.balance.incoming, f"the lots of account {one.id} do not sum to its available balance"
+    return False
 
 
 def hold(connection: sa.Connection, operation_id: str, taken: Sequence[tuple[int, list[Take[int]]]]) -> None:

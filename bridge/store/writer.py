@@ -105,6 +105,8 @@ class LedgerWriter:
         self._queue: queue.Queue[_Job | None] = queue.Queue()
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._accepting = threading.Event()
+        # Whoever is let in is in the queue before the queue is closed: nobody waits behind its end for ever.
+        self._door = threading.Lock()
 
     def start(self) -> None:
         """Begin to take commands."""
@@ -113,8 +115,9 @@ class LedgerWriter:
 
     def stop(self) -> None:
         """Finish what was queued and end the thread."""
-        self._accepting.clear()
-        self._queue.put(None)
+        with self._door:
+            self._accepting.clear()
+            self._queue.put(None)
         self._thread.join(STOP_TIMEOUT_S)
         assert not self._thread.is_alive(), f"the ledger writer did not end within {STOP_TIMEOUT_S} s"
 
@@ -146,11 +149,12 @@ class LedgerWriter:
         return self._enqueue(_Job(command, len(items), share=share, items=items))
 
     def _enqueue(self, job: _Job) -> "Future[Any]":
-        if not self._accepting.is_set():
-            raise WriterStopped("the ledger writer does not run")
-        if self._queue.qsize() >= QUEUE_MAX:
-            raise TooBusy(f"{QUEUE_MAX} requests wait for the ledger already; try again shortly", limit=QUEUE_MAX)
-        self._queue.put(job)
+        with self._door:
+            if not self._accepting.is_set():
+                raise WriterStopped("the ledger writer does not run")
+            if self._queue.qsize() >= QUEUE_MAX:
+                raise TooBusy(f"{QUEUE_MAX} requests wait for the ledger already; try again shortly", limit=QUEUE_MAX)
+            self._queue.put(job)
         return job.future
 
     def run(self, command: Command[Result], weight: int = 1) -> Result:
@@ -168,7 +172,8 @@ class LedgerWriter:
                 if last:
                     break
         except BaseException as bug:  # noqa: BLE001 - the last stop of a bug: it ends the service
-            self._accepting.clear()
+            with self._door:
+                self._accepting.clear()
             _log.critical("the ledger writer stops: a command failed unexpectedly", exc_info=True)
             self._fail(group, bug)
             self._on_bug()
@@ -179,8 +184,10 @@ class LedgerWriter:
         weight = 0
         job = self._queue.get()
         while job is not None:
-            group.append(job)
-            weight += job.weight
+            # Who gave up waiting is passed over; who is taken can no longer give up, so that it is answered.
+            if job.future.set_running_or_notify_cancel():
+                group.append(job)
+                weight += job.weight
             if len(group) >= GROUP_COMMANDS_MAX or weight >= GROUP_WEIGHT_MAX:
                 return group, False
             try:
@@ -208,5 +215,5 @@ class LedgerWriter:
                 waiting = self._queue.get_nowait()
             except queue.Empty:
                 return
-            if waiting is not None:
+            if waiting is not None and waiting.future.set_running_or_notify_cancel():
                 waiting.future.set_exception(WriterStopped("the ledger writer stopped"))

@@ -9,7 +9,6 @@ from exchange.errors import SarrafError
 
 SLUGS = {
     "BelowMinimum": "below-minimum",
-    "BreakerOpen": "breaker-open",
     "CannotSplit": "cannot-split",
     "Forbidden": "forbidden",
     "IdempotencyKeyMissing": "idempotency-key-missing",

@@ -1,0 +1,1 @@
+"""The HTTP API against a real service on a real (embedded) chain."""

@@ -1,0 +1,91 @@
+"""Health and status."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from bridge.chain.rpc import Rpc
+
+from .world import World
+
+CHECKS = ["ledger", "chain", "follower", "exchange", "signers", "breaker"]
+
+
+def _failing(answer: Any) -> list[str]:
+    assert [check["name"] for check in answer.json()["checks"]] == CHECKS
+    failing = [check["name"] for check in answer.json()["checks"] if not check["ok"]]
+    assert answer.json()["ready"] is (not failing)
+    assert answer.status_code == (503 if failing else 200)
+    return failing
+
+
+def test_livez__then_answers_without_a_key(world: World) -> None:
+    assert world.caller(None).get("/livez").json() == {"status": "alive"}
+
+
+def test_readyz__of_a_healthy_service__then_200_without_a_key(world: World) -> None:
+    answer = world.caller(None).get("/readyz")
+
+    assert _failing(answer) == []
+    assert all(check["detail"] for check in answer.json()["checks"])
+
+
+def test_readyz__while_the_breaker_is_open__then_503_with_the_reason(world: World) -> None:
+    with world.posting_stopped():
+        answer = world.caller(None).get("/readyz")
+        status = world.coffee.get("/v1/status").json()
+
+    assert _failing(answer) == ["breaker"]
+    assert answer.json()["checks"][-1]["detail"] == "stopped by a test"
+    assert status["posting"]["breaker"] == {"reason": "stopped by a test"}
+    assert _failing(world.caller(None).get("/readyz")) == []
+
+
+def test_readyz__after_a_bug__then_503(world: World) -> None:
+    bug = threading.Event()
+    bug.set()
+
+    with world.other(bug=bug) as caller:
+        assert _failing(caller(None).get("/readyz")) == ["ledger"]
+
+
+def test_readyz__when_the_node_does_not_answer__then_503(world: World) -> None:
+    rpc = Rpc("http://127.0.0.1:9", timeout_s=0.5)
+    with world.other(rpc=rpc, embedded=None) as caller:
+        answer = caller(None).get("/readyz")
+        status = caller(world.coffee.key).get("/v1/status").json()["chain"]
+    rpc.close()
+
+    assert _failing(answer) == ["chain", "signers"]
+    assert (status["url_kind"], status["url"]) == ("external", "configured"), "a node's URL may hold a secret"
+
+
+def test_status__then_tells_where_things_stand(world: World) -> None:
+    member = world.coffee.member()
+    before = world.coffee.get("/v1/status").json()
+    with world.posting_stopped():
+        world.coffee.earn(member["id"], 1)
+        waiting = world.coffee.get("/v1/status").json()
+    world.quiet()
+    after = world.coffee.get("/v1/status").json()
+
+    assert waiting["posting"]["accepted_waiting"] == 1 and waiting["posting"]["oldest_waiting_s"] >= 0
+    assert after["posting"] == {
+        "accepted_waiting": 0,
+        "batches_in_flight": 0,
+        "oldest_waiting_s": None,
+        "breaker": None,
+    }
+    assert after["totals"]["operations"] == before["totals"]["operations"] + 1
+    assert after["totals"]["members"] >= 3 and after["totals"]["programs"] >= 3
+    chain = after["chain"]
+    assert chain["chain_id"] == world.service.chain_id and chain["url_kind"] == "embedded"
+    assert chain["head"] >= chain["indexed"] >= chain["final"] > before["chain"]["final"] - 1
+    assert chain["exchange"].startswith("0x") and chain["finality"] == "depth:0"
+    assert after["version"]
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
+def test_health__under_a_wrong_key__then_answers_all_the_same(world: World, path: str) -> None:
+    assert world.caller("nonsense").get(path).status_code == 200

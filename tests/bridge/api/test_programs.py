@@ -1,0 +1,138 @@
+"""Programs and their keys."""
+
+from typing import Any
+
+import pytest
+
+from exchange.points import POINTS_MAX
+
+from .world import World, problem
+
+BODY: dict[str, Any] = {
+    "name": "Tea & Söhne",
+    "symbol": "LEAF",
+    "currency": "leaves",
+    "earning_rate": {"points": 1, "per_minor_units": 100},
+}
+
+
+def test_create__then_it_deploys_and_becomes_active_and_takes_nothing_before(world: World) -> None:
+    with world.posting_stopped():
+        response = world.operator.post("/v1/programs", BODY | {"expiry_days": 365})
+        made = response.json()
+        early = world.caller(world.key(made["id"])["key"]).post("/v1/members", {"member_number": "1"})
+        path = {"from_program_id": world.coffee.id, "to_program_id": made["id"]}
+        terms = {"ratio": {"from_units": 1, "to_units": 1}, "settlement_price_micro": 1}
+        untimely = world.coffee.post("/v1/terms", path | terms)
+    program = world.program(made["id"])
+
+    assert response.status_code == 202
+    assert (made["state"], made["token"]) == ("deploying", None)
+    assert {name: made[name] for name in BODY} == BODY and made["expiry_days"] == 365
+    for refused in (early, untimely):
+        problem(refused, 409, "program-not-active")
+    active = world.books.get(f"/v1/programs/{made['id']}").json()
+    assert active == made | {"state": "active", "token": active["token"]} and len(active["token"]) == 42
+    assert len({active["token"], active["issuer"], active["admin"]}) == 3
+    assert program.member()["program_id"] == made["id"]
+
+
+def test_create__with_a_symbol_that_is_taken__then_409(world: World) -> None:
+    before = world.operator.get("/v1/programs").json()
+
+    refusal = problem(world.operator.post("/v1/programs", BODY | {"symbol": "BEAN"}), 409, "symbol-taken")
+
+    assert refusal["field"] == "symbol"
+    assert world.operator.get("/v1/programs").json() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "slug", "field"),
+    [
+        ({"symbol": "bean"}, "invalid-request", "symbol"),
+        ({"symbol": "B"}, "invalid-request", "symbol"),
+        ({"symbol": "BEAN\n"}, "invalid-request", "symbol"),
+        ({"name": ""}, "invalid-request", "name"),
+        ({"name": "n" * 65}, "invalid-request", "name"),
+        ({"currency": "c" * 33}, "invalid-request", "currency"),
+        ({"expiry_days": 0}, "invalid-request", "expiry_days"),
+        ({"expiry_days": 36_501}, "invalid-request", "expiry_days"),
+        ({"earning_rate": {"points": 1.5, "per_minor_units": 1}}, "invalid-request", "earning_rate.points"),
+        ({"earning_rate": {"points": 0, "per_minor_units": 1}}, "invalid-ratio", "earning_rate.points"),
+        (
+            {"earning_rate": {"points": 1, "per_minor_units": POINTS_MAX + 1}},
+            "invalid-ratio",
+            "earning_rate.per_minor_units",
+        ),
+    ],
+)
+def test_create__with_what_cannot_be__then_422_that_names_it(
+    world: World, change: dict[str, Any], slug: str, field: str
+) -> None:
+    refusal = problem(world.operator.post("/v1/programs", BODY | {"symbol": "NONE"} | change), 422, slug)
+
+    assert refusal["field"] == field
+
+
+def test_list__then_every_program_oldest_first_for_every_key(world: World) -> None:
+    listed = world.books.get("/v1/programs", limit=3).json()
+
+    assert [one["symbol"] for one in listed["items"]] == ["BEAN", "MILE", "PAGE"]
+    assert listed["previous"] is None
+    (first,) = world.books.get("/v1/programs", limit=1).json()["items"]
+    assert first == world.coffee.get(f"/v1/programs/{world.coffee.id}").json()
+    problem(world.coffee.get("/v1/programs/prg_nowhere"), 404, "unknown-program")
+
+
+def test_key__then_is_shown_once_and_works_at_once(world: World) -> None:
+    made = world.key(world.books.id, ("read", "earn"))
+
+    assert made["scopes"] == ["earn", "read"] and made["program_id"] == world.books.id
+    mark, key_id, secret = made["key"].split("_")
+    assert (mark, f"key_{key_id}") == ("sarraf", made["id"]) and len(secret) >= 32
+    assert world.caller(made["key"]).get("/v1/members").status_code == 200
+    stored = [row for row in world.ledger()["api_key"] if row[0] == made["id"]]
+    assert len(stored) == 1 and secret not in repr(stored)
+
+
+def test_key__third_with_the_same_scopes__then_409_until_one_is_revoked(world: World) -> None:
+    path, body = f"/v1/programs/{world.books.id}/keys", {"scopes": ["terms", "read"]}
+    kept, old = (world.operator.post(path, body).json() for _ in range(2))
+
+    refusal = problem(world.operator.post(path, {"scopes": ["read", "terms"]}), 409, "too-many-keys")
+    assert world.caller(old["key"]).get("/v1/status").status_code == 200
+    assert world.operator.delete(f"/v1/keys/{old['id']}").status_code == 204
+
+    assert (refusal["field"], refusal["limit"]) == ("scopes", 2)
+    problem(world.caller(old["key"]).get("/v1/status"), 401, "unauthenticated")
+    assert world.caller(kept["key"]).get("/v1/status").status_code == 200
+    assert world.operator.post(path, body).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("scopes", "slug", "field"),
+    [
+        (["operator"], "unknown-scope", "scopes.0"),
+        (["read", "everything"], "unknown-scope", "scopes.1"),
+        ([], "invalid-request", "scopes"),
+        (["read"] * 8, "invalid-request", "scopes"),
+        ("read", "invalid-request", "scopes"),
+    ],
+)
+def test_key__with_scopes_that_cannot_be__then_422(world: World, scopes: Any, slug: str, field: str) -> None:
+    refusal = problem(world.operator.post(f"/v1/programs/{world.books.id}/keys", {"scopes": scopes}), 422, slug)
+
+    assert refusal["field"] == field
+
+
+def test_key__for_no_program__then_404(world: World) -> None:
+    problem(world.operator.post("/v1/programs/prg_nowhere/keys", {"scopes": ["read"]}), 404, "unknown-program")
+
+
+def test_revoke__of_nothing_or_of_itself__then_is_refused(world: World) -> None:
+    assert world.operator.key is not None
+    own = f"key_{world.operator.key.split('_')[1]}"
+
+    problem(world.operator.delete("/v1/keys/key_nothing"), 404, "unknown-key")
+    assert problem(world.operator.delete(f"/v1/keys/{own}"), 403, "forbidden")["field"] == "key_id"
+    assert world.operator.get("/v1/status").status_code == 200
