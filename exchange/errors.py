@@ -12,7 +12,7 @@ the leaf's `type` says which.
       NotFound                     404
         UnknownProgram  UnknownMember  UnknownQuote  UnknownTerms  UnknownOperation  UnknownLink
       Conflict                     409  well formed, but things do not stand that way
-        InsufficientPoints  PointsNotConfirmed  CannotSplit
+        InsufficientPoints  PointsNotFinal  CannotSplit
         NotLinked  LinkConflict
         NoTerms  TermsStateConflict
         QuoteExpired  QuoteUsed
@@ -136,10 +136,10 @@ class InsufficientPoints(Conflict):
     type = "insufficient-points"
 
 
-class PointsNotConfirmed(Conflict):
-    """Raised when the points are there, but too few of them are confirmed on chain yet for a swap."""
+class PointsNotFinal(Conflict):
+    """Raised when the points are there, but too few of them are final on the chain yet for a swap."""
 
-    type = "points-not-confirmed"
+    type = "points-not-final"
 
 
 class CannotSplit(Conflict):

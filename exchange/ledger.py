@@ -1,19 +1,20 @@
 """Ledger rules: pending and posted counters of one account, and double entries.
 
-A counter only ever says what was: pending is what the ledger has accepted, posted is what the chain has
-confirmed. Each step gives a new `Balance`; undoing a step gives back the one before it.
+A counter only ever says what was: pending is what the ledger has accepted, posted is what is final on the chain. Each
+step gives a new `Balance`. What stands in a block that may still be reorganised away is pending, so that no block needs
+to be undone here.
 
 Two orders matter on chain. One program's entries are posted in the order in which they were accepted, so a
 debit of the own stream may count on credits that stand in the queue before it. A swap leaves by another
-stream that may overtake the queue, so it counts on nothing but what is confirmed. What a swap brings counts
-once it is confirmed.
+stream that may overtake the queue, so it counts on nothing but what is final. What a swap brings counts once it
+is final.
 """
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from exchange.errors import InsufficientPoints, PointsNotConfirmed
+from exchange.errors import InsufficientPoints, PointsNotFinal
 from exchange.points import POINTS_MAX, ZERO, Points
 
 
@@ -21,9 +22,8 @@ from exchange.points import POINTS_MAX, ZERO, Points
 class Balance:
     """The counters of one account, in points.
 
-    They never fall below zero, nor does what is posted: a step that would make them do so is a bug and
-    fails an assertion. When a reorganisation is undone, steps are undone in the reverse of their order on
-    chain.
+    They never fall below zero, nor does what is posted or available: a step that would make them do so is a bug and
+    fails an assertion.
     """
 
     credits_pending: Points = ZERO
@@ -34,34 +34,30 @@ class Balance:
 
     def __post_init__(self) -> None:
         assert self.credits_pending >= 0, "more credits left the queue than entered it"
-        assert self.credits_posted >= 0, "more credits were undone than posted"
         assert self.debits_pending >= 0, "more debits left the queue than entered it"
-        assert self.debits_posted >= 0, "more debits were undone than posted"
+        assert self.debits_posted >= 0, "a debit took less than nothing"
         assert self.incoming_pending >= 0, "more swaps came in than were expected"
         assert self.credits_posted >= self.debits_posted, "the posted balance is never negative"
+        assert self.posted + self.credits_pending >= self.debits_pending, "more is held than there will be"
 
     @property
     def posted(self) -> Points:
-        """What the chain's `balanceOf` says."""
+        """What the chain's `balanceOf` says at the newest final block."""
         return Points(self.credits_posted - self.debits_posted)
 
     @property
     def available(self) -> Points:
-        """What the own stream may still take: queued credits count, held debits do not.
-
-        Never negative. When a reorganisation takes back a swap whose points are already held again, nothing
-        is available until the swap is confirmed once more.
-        """
-        return Points(max(0, self.posted + self.credits_pending - self.debits_pending))
+        """What the own stream may still take: queued credits count, held debits do not."""
+        return Points(self.posted + self.credits_pending - self.debits_pending)
 
     @property
     def swappable(self) -> Points:
-        """What another stream may still take: only confirmed points that nothing holds."""
-        return Points(max(0, min(self.available, self.posted - self.debits_pending)))
+        """What another stream may still take: only final points that nothing holds."""
+        return Points(max(0, self.posted - self.debits_pending))
 
     @property
     def incoming(self) -> Points:
-        """What swaps are about to bring; not to be spent before it is confirmed."""
+        """What swaps are about to bring; not to be spent before it is final."""
         return self.incoming_pending
 
     def pend_credit(self, amount: Points) -> "Balance":
@@ -71,8 +67,8 @@ class Balance:
     def pend_debit(self, amount: Points, *, other_stream: bool = False) -> "Balance":
         """A debit is accepted and its points are held; `other_stream` says that it leaves by a swap.
 
-        Raises `InsufficientPoints` when more is asked than is available, and `PointsNotConfirmed` when a
-        swap asks for points that are available but not confirmed.
+        Raises `InsufficientPoints` when more is asked than is available, and `PointsNotFinal` when a
+        swap asks for points that are available but not final.
         """
         if amount > self.available:
             raise InsufficientPoints(
@@ -82,8 +78,8 @@ class Balance:
                 nearest=self.available or None,
             )
         if other_stream and amount > self.swappable:
-            raise PointsNotConfirmed(
-                f"only {self.swappable:,} points are confirmed and free for a swap",
+            raise PointsNotFinal(
+                f"only {self.swappable:,} points are final and free for a swap",
                 field="points",
                 limit=self.swappable,
                 nearest=self.swappable or None,
@@ -95,22 +91,22 @@ class Balance:
         return self._moved(amount, incoming_pending=1)
 
     def post_credit(self, amount: Points) -> "Balance":
-        """A pending credit is confirmed."""
+        """A pending credit is final."""
         return self._moved(amount, credits_pending=-1, credits_posted=1)
 
     def post_debit(self, amount: Points) -> "Balance":
-        """A pending debit is confirmed."""
+        """A pending debit is final."""
         return self._moved(amount, debits_pending=-1, debits_posted=1)
 
     def post_incoming(self, amount: Points) -> "Balance":
-        """What a swap brought is confirmed, and from now on like any posted credit."""
+        """What a swap brought is final, and from now on like any posted credit."""
         return self._moved(amount, incoming_pending=-1, credits_posted=1)
 
     def void_credit(self, amount: Points) -> "Balance":
         """A pending credit will never be posted; not to be done while a hold counts on queued credits.
 
         The counters do not say which credit a hold counts on, so every hold must be covered by what is
-        confirmed: otherwise a debit could come up in its stream before the credit that it still has.
+        final: otherwise a debit could come up in its stream before the credit that it still has.
         """
         assert self.debits_pending <= self.posted, "a hold may count on the credit that is voided"
         return self._moved(amount, credits_pending=-1)
@@ -122,18 +118,6 @@ class Balance:
     def void_incoming(self, amount: Points) -> "Balance":
         """An expected swap will never arrive."""
         return self._moved(amount, incoming_pending=-1)
-
-    def unpost_credit(self, amount: Points) -> "Balance":
-        """A confirmed credit went with a reorganised block and is pending again."""
-        return self._moved(amount, credits_pending=1, credits_posted=-1)
-
-    def unpost_debit(self, amount: Points) -> "Balance":
-        """A confirmed debit went with a reorganised block and is pending again."""
-        return self._moved(amount, debits_pending=1, debits_posted=-1)
-
-    def unpost_incoming(self, amount: Points) -> "Balance":
-        """What a swap brought went with a reorganised block and is expected again."""
-        return self._moved(amount, incoming_pending=1, credits_posted=-1)
 
     def _moved(
         self,

@@ -59,7 +59,7 @@ class AccountBalance(Answer):
 
 
 class Balance(Answer):
-    """What a member has: confirmed on the chain, to spend, to swap, and on the way."""
+    """What a member has: final on the chain, to spend, to swap, and on the way."""
 
     member_id: str
     program_id: str

@@ -112,7 +112,9 @@ class Follower:
                 if ours is None:
                     break  # below where this ledger began
                 theirs = self._rpc.block(number)
-                if theirs is not None and theirs.hash == ours.hash:
+                if theirs is None:  # below its own head: another node behind the same address, which lags
+                    raise RpcRefused(0, f"the node lost block {number}", method="eth_getBlockByNumber")
+                if theirs.hash == ours.hash:
                     break
         return number
 

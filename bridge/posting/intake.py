@@ -92,7 +92,10 @@ def undo_above(connection: sa.Connection, number: int, now_ms: int) -> bool:
         return False
     attempts.undo_above(connection, number)
     for batch_id in blocks.remove_above(connection, number):
+        found = batches.by_id(connection, batch_id)
         outcomes.unconfirm(connection, batch_id, now_ms)
+        if found.state == batches.FAILED:
+            _asked_again(connection, found)
     return True
 
 
@@ -113,12 +116,11 @@ def _confirm_batches(
             continue
         stream = _stream_of(connection, one)
         found = ours.get(one.transaction_hash)
-        if stream is None:
-            continue
-        if found is None or found.stream_id != stream.id or found.digest != one.event.digest:
+        if stream is None or found is None or found.stream_id != stream.id or found.digest != one.event.digest:
+            named = "a path that this ledger never used" if stream is None else f"stream {stream.key}"
             chainstate.trip_breaker(
                 connection,
-                f"sequence {one.event.sequence} of stream {stream.key} was used on the chain by transaction"
+                f"sequence {one.event.sequence} of {named} was used on the chain by transaction"
                 f" 0x{one.transaction_hash.hex()} for a batch that this ledger did not freeze: is a key stolen?",
                 now_ms,
             )
@@ -200,6 +202,13 @@ def _refused(connection: sa.Connection, found: Batch, reason: str) -> None:
         terms.set_state(connection, found.subject, terms.FAILED, reason)
     elif found.purpose == "consent":
         terms.set_state(connection, found.subject, terms.PROPOSED, reason)
+
+
+def _asked_again(connection: sa.Connection, found: Batch) -> None:
+    """The block that refused a call is gone: what it was about stands as it did while the call was under way."""
+    under_way = {"propose": terms.PROPOSING, "consent": terms.CONSENTING}.get(found.purpose)
+    if found.subject is not None and under_way is not None:
+        terms.set_state(connection, found.subject, under_way)
 
 
 def _note(connection: sa.Connection, one: Seen, by: Batch | None, block_ms: int) -> None:

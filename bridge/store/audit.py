@@ -1,11 +1,10 @@
 """The ledger's side of an audit: every program's books as of the newest final block."""
 
-from collections import defaultdict
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bridge.store import accounts, blocks, programs
+from bridge.store import accounts, batches, blocks, programs
 from bridge.store.blocks import KnownBlock
 from bridge.store.programs import Program
 from bridge.store.schema import account, batch, entry, operation, stream, swap, terms
@@ -60,7 +59,7 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All books as of one final block, read in one transaction."""
+    """All books as of the newest final block, read in one transaction: the books hold nothing that is not final."""
 
     block: KnownBlock
     books: list[Books]
@@ -72,85 +71,46 @@ def snapshot(connection: sa.Connection) -> Snapshot | None:
     final = blocks.newest_final(connection)
     if final is None:
         return None
-    later = _posted_after(connection, final.number)
-    flows = _flows(connection, final.number)
-    books = [_books(connection, one, final.number, later, flows) for one in programs.all_programs(connection)]
+    flows = _flows(connection)
+    books = [_books(connection, one, flows) for one in programs.all_programs(connection)]
     settlements = [Settlement(key.split(">"), flow) for key, flow in flows.items() if ">" in key]
     return Snapshot(final, books, settlements)
 
 
-def _posted_after(connection: sa.Connection, number: int) -> dict[int, int]:
-    """What batches above the final block have already moved, by account, members' and the system's: to be left out."""
-    rows = connection.execute(
-        sa.select(entry.c.account_id, entry.c.contra_id, entry.c.credit, sa.func.sum(entry.c.amount).label("amount"))
-        .join(operation, operation.c.id == entry.c.operation_id)
-        .join(batch, batch.c.id == operation.c.batch_id)
-        .where(batch.c.block_number > number, entry.c.state == "posted")
-        .group_by(entry.c.account_id, entry.c.contra_id, entry.c.credit)
-    )
-    moved: dict[int, int] = defaultdict(int)
-    for row in rows:
-        amount = row.amount if row.credit else -row.amount
-        moved[row.account_id] += amount
-        moved[row.contra_id] += row.amount
-    return moved
-
-
-def _flows(connection: sa.Connection, number: int) -> dict[str, Flow]:
+def _flows(connection: sa.Connection) -> dict[str, Flow]:
     rows = connection.execute(
         sa.select(stream.c.key, sa.func.count(), sa.func.sum(batch.c.item_count), sa.func.sum(batch.c.gas_used))
         .join(batch, batch.c.stream_id == stream.c.id)
-        .where(batch.c.block_number <= number)
+        .where(batch.c.state == batches.FINAL)
         .group_by(stream.c.key)
         .order_by(stream.c.key)
     )
     return {key: Flow(count, items, gas) for key, count, items, gas in rows}
 
 
-def _books(
-    connection: sa.Connection, program: Program, number: int, later: dict[int, int], flows: dict[str, Flow]
-) -> Books:
+def _books(connection: sa.Connection, program: Program, flows: dict[str, Flow]) -> Books:
     rows = connection.execute(sa.select(account).where(account.c.program_id == program.id).order_by(account.c.id)).all()
     system = {row.kind: row for row in rows if row.kind != accounts.MEMBER}
     held = [
-        HeldAccount(row.reference, row.address, row.credits_posted - row.debits_posted - later.get(row.id, 0))
+        HeldAccount(row.reference, row.address, row.credits_posted - row.debits_posted)
         for row in rows
         if row.kind == accounts.MEMBER
     ]
-    swapped_in, swapped_out = _swapped(connection, program.id, number)
     return Books(
         program=program,
-        issued=system[accounts.ISSUED].debits_posted - later.get(system[accounts.ISSUED].id, 0),
-        redeemed=system[accounts.REDEEMED].credits_posted - later.get(system[accounts.REDEEMED].id, 0),
-        swapped_in=swapped_in,
-        swapped_out=swapped_out,
+        issued=system[accounts.ISSUED].debits_posted,
+        redeemed=system[accounts.REDEEMED].credits_posted,
+        swapped_in=system[accounts.SWAPPED].debits_posted,
+        swapped_out=system[accounts.SWAPPED].credits_posted,
         accounts=held,
-        position_micro=_position(connection, program.id, number),
+        position_micro=_position(connection, program.id),
         operations=_counts(connection, program.id),
         refused_by_chain=sum(1 for row in rows if row.frozen),
         flow=flows.get(program.id, Flow(0, 0, 0)),
     )
 
 
-def _swapped(connection: sa.Connection, program_id: str, number: int) -> tuple[int, int]:
-    system = accounts.system_account(connection, program_id, accounts.SWAPPED)
-    rows = connection.execute(
-        sa.select(entry.c.credit, sa.func.sum(entry.c.amount))
-        .join(operation, operation.c.id == entry.c.operation_id)
-        .join(batch, batch.c.id == operation.c.batch_id)
-        .where(
-            entry.c.program_id == program_id,
-            entry.c.contra_id == system,
-            entry.c.state == "posted",
-            batch.c.block_number <= number,
-        )
-        .group_by(entry.c.credit)
-    )
-    sums = {credit: int(amount) for credit, amount in rows}
-    return sums.get(True, 0), sums.get(False, 0)
-
-
-def _position(connection: sa.Connection, program_id: str, number: int) -> int:
+def _position(connection: sa.Connection, program_id: str) -> int:
     """What posted swaps made the program owe (below zero) or be owed, leg by leg: of one swap, one may be skipped."""
 
     def total(column: sa.ColumnElement[str]) -> int:
@@ -160,13 +120,7 @@ def _position(connection: sa.Connection, program_id: str, number: int) -> int:
                 .join(swap, swap.c.operation_id == entry.c.operation_id)
                 .join(terms, terms.c.id == swap.c.terms_id)
                 .join(operation, operation.c.id == swap.c.operation_id)
-                .join(batch, batch.c.id == operation.c.batch_id)
-                .where(
-                    column == program_id,
-                    batch.c.block_number <= number,
-                    entry.c.credit.is_(True),
-                    entry.c.state == "posted",
-                )
+                .where(column == program_id, entry.c.credit.is_(True), entry.c.state == "posted")
             )
             or 0
         )

@@ -44,6 +44,7 @@ class Batch:
     gas_limit: int
     item_count: int
     entry_ids: bytes
+    skipped: bytes
     state: str
     reason: str | None
     transaction_hash: bytes | None

@@ -1,7 +1,6 @@
-"""Entries: the double-entry effects of operations, moved from pending to posted and back as the chain goes."""
+"""Entries: the double-entry effects of operations, moved from pending to posted when the chain has made them final."""
 
 import struct
-from collections.abc import Collection
 
 import sqlalchemy as sa
 
@@ -11,9 +10,10 @@ from bridge.store.schema import entry, operation
 from exchange.words import EntryKind
 
 
-def post(connection: sa.Connection, found: Batch, skipped: Collection[int]) -> None:
-    """Post a batch's entries, but for those at the `skipped` places of its words: these stay pending."""
+def post(connection: sa.Connection, found: Batch) -> None:
+    """Post a final batch's entries, but for those that the chain skipped: these stay pending."""
     ids = struct.unpack(f">{found.item_count}Q", found.entry_ids)
+    skipped = struct.unpack(f">{len(found.skipped) // 4}I", found.skipped)
     short = connection.execute(
         sa.select(entry.c.operation_id, entry.c.leg).where(entry.c.id.in_([ids[index] for index in skipped]))
     ).all()
@@ -24,12 +24,12 @@ def post(connection: sa.Connection, found: Batch, skipped: Collection[int]) -> N
             .where(entry.c.operation_id == row.operation_id, entry.c.leg == row.leg)
             .values(state="pending")
         )
-    _move(connection, found.id, way=1)
-    lots.set_pending(connection, _brought_by_swaps(connection, found.id, "posted"), False)
+    _move(connection, found.id)
+    lots.release(connection, _brought_by_swaps(connection, found.id))
 
 
-def _move(connection: sa.Connection, batch_id: str, *, way: int) -> None:
-    """Move the sums of a batch's posted entries from pending to posted (`way` 1) or back (-1)."""
+def _move(connection: sa.Connection, batch_id: str) -> None:
+    """Move the sums of a batch's posted entries from pending to posted."""
     rows = connection.execute(
         sa.select(
             entry.c.credit,
@@ -44,20 +44,20 @@ def _move(connection: sa.Connection, batch_id: str, *, way: int) -> None:
     changes = accounts.Changes()
     for row in rows:
         waiting, posted, contra = _counters(row.credit, row.kind)
-        changes.add(row.account_id, waiting, -way * row.amount)
-        changes.add(row.account_id, posted, way * row.amount)
-        changes.add(row.contra_id, f"{contra}_pending", -way * row.amount)
-        changes.add(row.contra_id, f"{contra}_posted", way * row.amount)
+        changes.add(row.account_id, waiting, -row.amount)
+        changes.add(row.account_id, posted, row.amount)
+        changes.add(row.contra_id, f"{contra}_pending", -row.amount)
+        changes.add(row.contra_id, f"{contra}_posted", row.amount)
     changes.apply(connection)
 
 
-def _brought_by_swaps(connection: sa.Connection, batch_id: str, entry_state: str) -> list[tuple[str, int]]:
+def _brought_by_swaps(connection: sa.Connection, batch_id: str) -> list[tuple[str, int]]:
     rows = connection.execute(
         sa.select(entry.c.operation_id, entry.c.account_id).where(
             *_in_batch(batch_id),
             entry.c.kind == EntryKind.SWAP.value,
             entry.c.credit.is_(True),
-            entry.c.state == entry_state,
+            entry.c.state == "posted",
         )
     )
     return [(row.operation_id, row.account_id) for row in rows]
@@ -94,10 +94,3 @@ def _counters(credit: bool, kind: int) -> tuple[str, str, str]:
         "credits_posted",
         "debits",
     )
-
-
-def unpost(connection: sa.Connection, batch_id: str) -> None:
-    """Take a batch's posted entries back to pending: its block is no longer canonical."""
-    _move(connection, batch_id, way=-1)
-    connection.execute(entry.update().where(*_in_batch(batch_id), entry.c.state == "posted").values(state="pending"))
-    lots.set_pending(connection, _brought_by_swaps(connection, batch_id, "pending"), True)

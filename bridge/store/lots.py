@@ -66,13 +66,13 @@ def give_back(connection: sa.Connection, operation_id: str, account_ids: Iterabl
         )
 
 
-def set_pending(connection: sa.Connection, brought: Sequence[tuple[str, int]], pending: bool) -> None:
-    """What swaps brought, each into an account, became spendable, or (after a reorganisation) is no longer."""
+def release(connection: sa.Connection, brought: Sequence[tuple[str, int]]) -> None:
+    """What swaps brought, each into an account, is final and can be spent."""
     if brought:
         connection.execute(
             lot.update()
             .where(lot.c.operation_id == sa.bindparam("by"), lot.c.account_id == sa.bindparam("into"))
-            .values(pending=pending),
+            .values(pending=False),
             [{"by": operation_id, "into": account_id} for operation_id, account_id in brought],
         )
 

@@ -1,5 +1,6 @@
 """Outcomes: what the chain made of a batch, and what follows for its operations."""
 
+import struct
 from collections.abc import Collection
 
 import sqlalchemy as sa
@@ -25,7 +26,10 @@ def submitted(connection: sa.Connection, batch_id: str, now_ms: int) -> None:
 
 
 def confirm(connection: sa.Connection, batch_id: str, mined: Mined, skipped: Collection[int], now_ms: int) -> None:
-    """The batch is in a canonical block: its entries are posted, but for those at the `skipped` places."""
+    """The batch is in a canonical block, which skipped the debits at the `skipped` places.
+
+    Nothing moves in the books yet: they hold what is final, so that a reorganisation has nothing to undo in them.
+    """
     found = batches.by_id(connection, batch_id)
     assert found.state in batches.UNMINED, f"batch {batch_id} is {found.state} already"
     if found.submitted_ms is None:  # seen on the chain before our own send was answered
@@ -39,23 +43,22 @@ def confirm(connection: sa.Connection, batch_id: str, mined: Mined, skipped: Col
             transaction_hash=mined.transaction_hash,
             block_number=mined.block_number,
             gas_used=mined.gas_used,
+            skipped=struct.pack(f">{len(skipped)}I", *sorted(skipped)),
         )
     )
     if found.stream_id is None:
         return
-    entries.post(connection, found, skipped)
     operations.set_state(connection, batch_id, OperationState.CONFIRMED)
     _tell(connection, batch_id, OperationState.CONFIRMED, now_ms)
 
 
 def unconfirm(connection: sa.Connection, batch_id: str, now_ms: int) -> None:
-    """The block that held the batch is no longer canonical: its entries are pending again."""
+    """The block that held the batch is no longer canonical: the batch is to be sent again."""
     found = batches.by_id(connection, batch_id)
     assert found.state in (batches.CONFIRMED, batches.FAILED), (
         f"batch {batch_id} is {found.state}: below finality nothing is undone"
     )
     if found.stream_id is not None:
-        entries.unpost(connection, batch_id)
         operations.set_state(connection, batch_id, OperationState.SUBMITTED)
         _tell(connection, batch_id, OperationState.SUBMITTED, now_ms)
     connection.execute(
@@ -68,27 +71,30 @@ def unconfirm(connection: sa.Connection, batch_id: str, now_ms: int) -> None:
             transaction_hash=None,
             block_number=None,
             gas_used=None,
+            skipped=b"",
         )
     )
 
 
 def finalise(connection: sa.Connection, final_number: int, now_ms: int) -> list[int]:
-    """Every confirmed batch up to this block is final.
+    """Every confirmed batch up to this block is final: its entries are posted, but for those that the chain skipped.
 
     Answers the accounts that were frozen, because the chain was short of what the ledger had.
     """
     rows = connection.execute(
-        sa.select(batch.c.id, batch.c.stream_id).where(
-            batch.c.state == batches.CONFIRMED, batch.c.block_number <= final_number
-        )
-    ).all()
+        sa.select(batch.c.id)
+        .where(batch.c.state == batches.CONFIRMED, batch.c.block_number <= final_number)
+        .order_by(batch.c.block_number, batch.c.id)
+    )
     frozen: list[int] = []
-    for row in rows:
-        connection.execute(batch.update().where(batch.c.id == row.id).values(state=batches.FINAL, final_ms=now_ms))
-        if row.stream_id is not None:
-            frozen += _settle_skipped(connection, row.id, now_ms)
-            operations.set_state(connection, row.id, OperationState.FINAL)
-            _tell(connection, row.id, OperationState.FINAL, now_ms)
+    for batch_id in rows.scalars().all():
+        connection.execute(batch.update().where(batch.c.id == batch_id).values(state=batches.FINAL, final_ms=now_ms))
+        found = batches.by_id(connection, batch_id)
+        if found.stream_id is not None:
+            entries.post(connection, found)
+            frozen += _settle_skipped(connection, batch_id, now_ms)
+            operations.set_state(connection, batch_id, OperationState.FINAL)
+            _tell(connection, batch_id, OperationState.FINAL, now_ms)
     return frozen
 
 
@@ -146,9 +152,10 @@ def _settle_skipped(connection: sa.Connection, batch_id: str, now_ms: int) -> li
     ).all()
     for row in short:
         accounts.freeze(connection, row.account_id)
-        if row.kind == OperationKind.SWAP.value:
-            entries.void(connection, row.operation_id)
-        _fail(connection, row.operation_id, SHORT_ON_CHAIN, now_ms)
+    for operation_id, kind in {row.operation_id: row.kind for row in short}.items():
+        if kind == OperationKind.SWAP.value:
+            entries.void(connection, operation_id)
+        _fail(connection, operation_id, SHORT_ON_CHAIN, now_ms)
     return [row.account_id for row in short]
 
 

@@ -145,7 +145,7 @@ account = sa.Table(
     ),
     # The last line of defence against an overdraft: a member's account never owes.
     sa.CheckConstraint(
-        "kind <> 'member' OR credits_posted + credits_pending + incoming_pending >= debits_posted + debits_pending",
+        "kind <> 'member' OR credits_posted + credits_pending >= debits_posted + debits_pending",
         name="no_overdraft",
     ),
 )
@@ -189,6 +189,8 @@ batch = sa.Table(
     sa.Column("item_count", sa.Integer, nullable=False),
     #: ids of the frozen entries in the order of their words, 8 bytes each
     sa.Column("entry_ids", sa.LargeBinary, nullable=False),
+    #: places of the debits that the chain skipped in the block that holds the batch, 4 bytes each
+    sa.Column("skipped", sa.LargeBinary, nullable=False, default=b""),
     sa.Column("state", sa.String(16), nullable=False, index=True),
     sa.Column("reason", sa.Text, nullable=True),
     sa.Column("transaction_hash", sa.LargeBinary(32), nullable=True),
@@ -293,7 +295,7 @@ entry = sa.Table(
     sa.CheckConstraint("amount > 0", name="amount_positive"),
 )
 
-#: The points of one credit with their own expiry; `pending` until a swap's points are confirmed.
+#: The points of one credit with their own expiry; `pending` until a swap's points are final.
 lot = sa.Table(
     "lot",
     metadata,

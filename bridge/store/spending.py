@@ -32,7 +32,7 @@ class Purse:
 
     @property
     def swappable(self) -> Points:
-        """What a swap may take: confirmed as well."""
+        """What a swap may take: final on the chain as well."""
         return Points(sum(self.swappable_in(one) for one in self.accounts))
 
     def swappable_in(self, one: Account) -> Points:
@@ -79,27 +79,13 @@ class Purse:
 def purse(connection: sa.Connection, member_id: str, now_ms: int) -> Purse:
     """What a member has to spend now."""
     now_s = now_ms // 1000
-    found = accounts.of_member(connection, member_id)
-    held = lots.spendable(connection, [one.id for one in found])
-    usable = [one for one in found if not one.frozen and _lots_agree(one, held[one.id])]
-    return Purse(
-        usable,
-        {one.id: held[one.id] for one in usable},
-        {one.id: spendable(held[one.id], now_s) for one in usable},
-        now_s,
-    )
-
-
-def _lots_agree(one: Account, held: Sequence[Lot[int]]) -> bool:
-    """Whether the lots sum to what is available, as they must.
-
-    The one exception: a reorganisation took back a swap whose points were held already. Until the swap is confirmed
-    once more, such an account is not spent from.
-    """
-    if sum(lot.remaining for lot in held) == one.balance.available:
-        return True
-    assert one.balance.incoming, f"the lots of account {one.id} do not sum to its available balance"
-    return False
+    usable = [one for one in accounts.of_member(connection, member_id) if not one.frozen]
+    found = lots.spendable(connection, [one.id for one in usable])
+    for one in usable:
+        assert sum(lot.remaining for lot in found[one.id]) == one.balance.available, (
+            f"the lots of account {one.id} do not sum to its available balance"
+        )
+    return Purse(usable, found, {one.id: spendable(found[one.id], now_s) for one in usable}, now_s)
 
 
 def hold(connection: sa.Connection, operation_id: str, taken: Sequence[tuple[int, list[Take[int]]]]) -> None:

@@ -20,7 +20,7 @@ from bridge.store.ids import new_id, request_hash
 from bridge.store.quotes import Quote
 from bridge.store.schema import entry, lot, operation, swap
 from bridge.store.spending import Purse
-from exchange.errors import NoTerms, NotLinked, PointsNotConfirmed, QuoteExpired, QuoteUsed
+from exchange.errors import NoTerms, NotLinked, PointsNotFinal, QuoteExpired, QuoteUsed
 from exchange.legs import ACCOUNTS_MAX, plan_legs
 from exchange.operations import OperationKind, OperationState
 from exchange.points import Points
@@ -44,7 +44,7 @@ def accept(connection: sa.Connection, program_id: str, key: str, quote_id: str, 
     """Accept a quote. Answers the operation's id and whether it was accepted before under the same key.
 
     Raises IdempotencyKeyReused, UnknownQuote, QuoteUsed, QuoteExpired, NotLinked, NoTerms, InsufficientPoints,
-    PointsNotConfirmed, CannotSplit, LinkConflict.
+    PointsNotFinal, CannotSplit, LinkConflict.
     """
     fingerprint = request_hash("swap", quote_id)
     before = operations.known(connection, program_id, [key]).get(key)
@@ -142,8 +142,8 @@ def _require_enough(purse: Purse, offer: Quote) -> None:
     if purse.spendable < offer.amount_in:
         raise purse.short(offer.amount_in, field="quote_id")
     if purse.swappable < offer.amount_in:
-        raise PointsNotConfirmed(
-            f"{offer.amount_in:,} points are needed, {purse.swappable:,} are confirmed on the chain; try again shortly",
+        raise PointsNotFinal(
+            f"{offer.amount_in:,} points are needed, {purse.swappable:,} are final on the chain; try again shortly",
             field="quote_id",
             limit=purse.swappable,
         )

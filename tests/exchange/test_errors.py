@@ -22,7 +22,7 @@ SLUGS = {
     "NoTerms": "no-terms",
     "NotLinked": "not-linked",
     "NothingOut": "nothing-out",
-    "PointsNotConfirmed": "points-not-confirmed",
+    "PointsNotFinal": "points-not-final",
     "ProgramNotActive": "program-not-active",
     "QuoteExpired": "quote-expired",
     "QuoteUsed": "quote-used",

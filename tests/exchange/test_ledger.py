@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from exchange.errors import InsufficientPoints, PointsNotConfirmed
+from exchange.errors import InsufficientPoints, PointsNotFinal
 from exchange.ledger import Balance, Entry, LedgerAccount, balanced
 from exchange.points import POINTS_MAX, Points
 
@@ -40,7 +40,7 @@ def balance(
         (balance(5, 9, 4, 2), 7, 8, 3, 0),
         (balance(5, 9, 10, 2), 7, 2, 0, 0),
         (balance(incoming_pending=6), 0, 0, 0, 6),
-        (balance(0, 3, 5, 0, 4), 3, 0, 0, 4),
+        (balance(0, 3, 3, 0, 4), 3, 0, 0, 4),
     ],
 )
 def test_balance__of_given_counters__says_what_can_be_spent(
@@ -72,25 +72,12 @@ def test_step__of_each_kind__moves_exactly_its_counters(step: Step, before: Bala
     assert step(before, Points(3)) == after
 
 
-@pytest.mark.parametrize(
-    ("post", "unpost"),
-    [
-        (Balance.post_credit, Balance.unpost_credit),
-        (Balance.post_debit, Balance.unpost_debit),
-        (Balance.post_incoming, Balance.unpost_incoming),
-    ],
-)
-def test_unpost__after_post__is_the_balance_before(post: Step, unpost: Step) -> None:
-    before = balance(5, 9, 4, 2, 6)
-    assert unpost(post(before, Points(3)), Points(3)) == before
-
-
 @pytest.mark.parametrize("amount", [0, -1])
 @pytest.mark.parametrize(
     "step",
     [
         getattr(Balance, f"{verb}_{what}")
-        for verb in ("pend", "post", "void", "unpost")
+        for verb in ("pend", "post", "void")
         for what in ("credit", "debit", "incoming")
     ],
 )
@@ -110,10 +97,6 @@ def test_step__of_no_points__is_a_bug(step: Step, amount: int) -> None:
         (Balance.void_credit, balance(credits_pending=9, debits_pending=3)),
         (Balance.void_debit, balance(credits_posted=9, debits_pending=2)),
         (Balance.void_incoming, balance(incoming_pending=2)),
-        (Balance.unpost_credit, balance(credits_posted=2)),
-        (Balance.unpost_credit, balance(credits_posted=9, debits_posted=7)),
-        (Balance.unpost_debit, balance(credits_posted=9, debits_posted=2)),
-        (Balance.unpost_incoming, balance(credits_posted=9, debits_posted=7)),
     ],
 )
 def test_step__that_would_go_below_nothing__is_a_bug(step: Step, before: Balance) -> None:
@@ -123,7 +106,14 @@ def test_step__that_would_go_below_nothing__is_a_bug(step: Step, before: Balance
 
 @pytest.mark.parametrize(
     "counters",
-    [{"credits_pending": -1}, {"debits_pending": -1}, {"debits_posted": 1}, {"incoming_pending": -1}],
+    [
+        {"credits_pending": -1},
+        {"debits_pending": -1},
+        {"debits_posted": 1},
+        {"debits_posted": -1},
+        {"incoming_pending": -1},
+        {"credits_posted": 2, "debits_pending": 3, "incoming_pending": 9},
+    ],
 )
 def test_balance__with_a_counter_below_nothing__is_a_bug(counters: dict[str, int]) -> None:
     with pytest.raises(AssertionError):
@@ -142,19 +132,12 @@ def test_pend_debit__of_more_than_available__names_what_is(
 
 
 @pytest.mark.parametrize(("before", "nearest"), [(balance(2, 5, 1), 4), (balance(9), None)])
-def test_pend_debit__of_queued_points_by_a_swap__names_what_is_confirmed(before: Balance, nearest: int | None) -> None:
-    with pytest.raises(PointsNotConfirmed) as refusal:
+def test_pend_debit__of_queued_points_by_a_swap__names_what_is_final(before: Balance, nearest: int | None) -> None:
+    with pytest.raises(PointsNotFinal) as refusal:
         before.pend_debit(Points(5), other_stream=True)
     error = refusal.value
     assert (error.field, error.limit, error.nearest) == ("points", before.swappable, nearest)
     assert before.pend_debit(Points(5)).debits_pending == before.debits_pending + 5
-
-
-def test_available__when_a_swap_already_spent_is_taken_back__is_nothing_until_it_returns() -> None:
-    spent = balance(incoming_pending=5).post_incoming(Points(5)).pend_debit(Points(5))
-    undone = spent.unpost_incoming(Points(5))
-    assert (undone.available, undone.swappable, undone.incoming) == (0, 0, 5)
-    assert undone.post_incoming(Points(5)).post_debit(Points(5)).posted == 0
 
 
 MEMBER_A = LedgerAccount("prg_a", "member")
@@ -199,6 +182,10 @@ class Item:
     def sign(self) -> int:
         return 1 if self.kind in ("credit", "incoming") else -1
 
+    @property
+    def is_own(self) -> bool:
+        return self.kind in ("credit", "debit")
+
     def on(self, balance: Balance, verb: str) -> Balance:
         counter = "debit" if self.kind == "swap" else self.kind
         step: Step = getattr(Balance, f"{verb}_{counter}")
@@ -209,11 +196,11 @@ few = st.integers(1, 4).map(Points)
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """One account's counters beside a chain that posts what was accepted.
+    """One account's counters beside a chain that mines what was accepted.
 
-    The own stream is posted in order, a few entries at a time, credits first. Swaps overtake it as they
-    like. The chain refuses to lend: a debit that finds too little fails the run. Blocks can be undone, and
-    come back in the order they had.
+    The own stream is mined in order, a few entries at a time, credits first. Swaps overtake it as they like. The chain
+    refuses to lend: a debit that finds too little fails the run. Until they are final, blocks can go: then the own
+    stream's come back in their order, and swaps come back whenever they like.
     """
 
     def __init__(self) -> None:
@@ -222,8 +209,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.chain = 0
         self.queue: list[Item] = []
         self.swaps: list[Item] = []
+        self.returning: list[list[Item]] = []
         self.blocks: list[list[Item]] = []
-        self.undone: list[list[Item]] = []
+        self.final: list[Item] = []
 
     @rule(amount=few)
     def accept_credit(self, amount: Points) -> None:
@@ -231,9 +219,10 @@ class LedgerMachine(RuleBasedStateMachine):
         self.queue.append(Item("credit", amount))
 
     @initialize(amount=few)
-    def begin_with_confirmed_points(self, amount: Points) -> None:
+    def begin_with_final_points(self, amount: Points) -> None:
         self.accept_credit(amount)
         self.mine([self.queue.pop()])
+        self.make_final(1)
 
     @rule(data=st.data())
     def accept_debit(self, data: st.DataObject) -> None:
@@ -252,7 +241,7 @@ class LedgerMachine(RuleBasedStateMachine):
         amount = Points(data.draw(st.integers(1, self.balance.available + 1)))
         try:
             self.balance = self.balance.pend_debit(amount, other_stream=True)
-        except (InsufficientPoints, PointsNotConfirmed):
+        except (InsufficientPoints, PointsNotFinal):
             assert amount > swappable
         else:
             self.swaps.append(Item("swap", amount))
@@ -262,37 +251,39 @@ class LedgerMachine(RuleBasedStateMachine):
         self.balance = self.balance.pend_incoming(amount)
         self.swaps.append(Item("incoming", amount))
 
-    @precondition(lambda self: self.queue and not self.undone)
+    @precondition(lambda self: self.queue or self.returning)
     @rule(data=st.data())
-    def post_own_stream(self, data: st.DataObject) -> None:
+    def mine_own_stream(self, data: st.DataObject) -> None:
+        if self.returning:
+            self.mine(self.returning.pop(0))
+            return
         size = data.draw(st.integers(1, len(self.queue)))
         batch, self.queue = self.queue[:size], self.queue[size:]
         self.mine(sorted(batch, key=lambda item: -item.sign))
 
-    @precondition(lambda self: self.swaps and not self.undone)
+    @precondition(lambda self: self.swaps)
     @rule(data=st.data())
-    def post_swaps(self, data: st.DataObject) -> None:
+    def mine_swaps(self, data: st.DataObject) -> None:
         order = data.draw(st.permutations(self.swaps))
         size = data.draw(st.integers(1, len(order)))
         self.swaps = order[size:]
         for item in order[:size]:
             self.mine([item])
 
-    @precondition(lambda self: self.blocks and not self.undone)
+    @precondition(lambda self: self.blocks)
+    @rule(data=st.data())
+    def finalise(self, data: st.DataObject) -> None:
+        self.make_final(data.draw(st.integers(1, len(self.blocks))))
+
+    @precondition(lambda self: self.blocks)
     @rule(data=st.data())
     def reorganise(self, data: st.DataObject) -> None:
-        depth = data.draw(st.integers(1, min(3, len(self.blocks))))
-        for _ in range(depth):
-            block = self.blocks.pop()
-            for item in reversed(block):
-                self.balance = item.on(self.balance, "unpost")
-                self.chain -= item.sign * item.amount
-            self.undone.insert(0, block)
-
-    @precondition(lambda self: self.undone)
-    @rule()
-    def mine_again(self) -> None:
-        self.mine(self.undone.pop(0))
+        kept = data.draw(st.integers(0, len(self.blocks) - 1))
+        gone, self.blocks = self.blocks[kept:], self.blocks[:kept]
+        own = [block for block in gone if block[0].is_own]
+        self.returning = own + self.returning
+        self.swaps += [item for block in gone if not block[0].is_own for item in block]
+        self.chain -= sum(item.sign * item.amount for block in gone for item in block)
 
     @precondition(lambda self: self.queue or self.swaps)
     @rule(data=st.data())
@@ -309,21 +300,27 @@ class LedgerMachine(RuleBasedStateMachine):
         for item in block:
             self.chain += item.sign * item.amount
             assert self.chain >= 0, f"{item} finds too little"
-            self.balance = item.on(self.balance, "post")
         self.blocks.append(block)
 
+    def make_final(self, count: int) -> None:
+        for block in self.blocks[:count]:
+            for item in block:
+                self.balance = item.on(self.balance, "post")
+                self.final.append(item)
+        del self.blocks[:count]
+
     @invariant()
-    def counters_say_what_was_accepted_and_what_the_chain_has(self) -> None:
-        waiting = self.queue + self.swaps + [item for block in self.undone for item in block]
-        mined = [item for block in self.blocks for item in block]
+    def counters_say_what_was_accepted_and_what_is_final(self) -> None:
+        waiting = self.queue + self.swaps + [item for block in self.returning + self.blocks for item in block]
         assert self.balance == balance(
             sum(item.amount for item in waiting if item.kind == "credit"),
-            sum(item.amount for item in mined if item.sign > 0),
+            sum(item.amount for item in self.final if item.sign > 0),
             sum(item.amount for item in waiting if item.sign < 0),
-            sum(item.amount for item in mined if item.sign < 0),
+            sum(item.amount for item in self.final if item.sign < 0),
             sum(item.amount for item in waiting if item.kind == "incoming"),
         )
-        assert self.balance.posted == self.chain
+        mined = sum(item.sign * item.amount for block in self.blocks for item in block)
+        assert self.balance.posted + mined == self.chain
 
     @invariant()
     def nothing_is_negative_and_a_swap_gets_no_more_than_the_own_stream(self) -> None:

@@ -102,7 +102,7 @@ def test_swap__of_points_not_yet_on_the_chain__then_409_until_they_are(world: Wo
     quote_id = _quote(world, customer, 1200)
     with world.posting_stopped():
         earned = world.coffee.earn(customer.coffee, 500)
-        refusal = problem(_swap(world, quote_id), 409, "points-not-confirmed")
+        refusal = problem(_swap(world, quote_id), 409, "points-not-final")
     world.final(earned["id"])
 
     assert (refusal["field"], refusal["limit"]) == ("quote_id", CUSTOMER_POINTS)

@@ -1,0 +1,311 @@
+"""A chain in memory: the two contracts as far as posting sees them, behind the methods of `bridge.chain.rpc.Rpc`.
+
+It mines only when told to, can be reorganised, can lag, and can be asked to refuse a transaction.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+
+from bridge.chain import contracts
+from bridge.chain.errors import ChainUnreachable, RpcRefused
+from bridge.chain.events import SHAPES, Event, LegSkipped, Posted, Settled, Skipped, topic_of
+from bridge.chain.keystore import Signed
+from bridge.chain.rpc import Block, BlockId, Log, Receipt, Rpc
+from bridge.chain.transactions import TransactionFields
+from exchange.ratio import Ratio
+from exchange.words import EntryWord, account_address, digest
+from tests.bridge.store.ledgers import EXCHANGE, new_hash
+
+WORD = 32
+GAS_USED = 50_000
+#: The error `WrongSequence` and such are of no matter here: any data that no contract knows.
+REVERT_DATA = bytes.fromhex("deadbeef")
+
+
+class FakeKeystore:
+    """Signs in clear: the bytes are the fields, so that the chain can read them."""
+
+    def address(self, index: int) -> bytes:
+        return bytes([index]) * 20
+
+    def sign_transaction(self, index: int, fields: TransactionFields) -> Signed:
+        told = {
+            "from": self.address(index).hex(),
+            "nonce": fields.nonce,
+            "to": None if fields.to is None else fields.to.hex(),
+            "data": fields.data.hex(),
+        }
+        raw = json.dumps(told).encode()
+        return Signed(raw, digest(raw))
+
+
+@dataclass
+class State:
+    """What a block leaves behind."""
+
+    balances: Counter[tuple[bytes, bytes]] = field(default_factory=Counter)
+    sequences: Counter[bytes] = field(default_factory=Counter)
+    positions: Counter[bytes] = field(default_factory=Counter)
+    nonces: Counter[bytes] = field(default_factory=Counter)
+
+    def copy(self) -> "State":
+        return State(**{each.name: Counter(getattr(self, each.name)) for each in fields(State)})
+
+
+@dataclass
+class Mined:
+    """A block with all that is known of it."""
+
+    block: Block
+    logs: list[Log]
+    receipts: list[Receipt]
+    raw: list[bytes]
+    state: State
+
+
+class Reverted(Exception):
+    """The contract refuses the call."""
+
+
+class FakeChain(Rpc):
+    """The node. `clock` gives milliseconds; `on_send` sees every transaction before the node does."""
+
+    def __init__(self, genesis: bytes, clock: Callable[[], int]) -> None:
+        super().__init__("http://127.0.0.1:1")
+        self.clock = clock
+        self.on_send: Callable[[bytes], None] = lambda _: None
+        self.mempool: dict[bytes, bytes] = {}
+        self.sent: list[bytes] = []
+        #: the terms of each direction: ratio, price and version in force
+        self.terms: dict[tuple[bytes, bytes], tuple[Ratio, int, int]] = {}
+        #: transactions to refuse
+        self.refused: set[bytes] = set()
+        #: how many blocks above the genesis the node shows, None for all
+        self.shown: int | None = None
+        self.down = False
+        self.refuses_to_take: str | None = None
+        start = Block(0, genesis, bytes(32), clock() // 1000, 0, 30_000_000, 10**9, ())
+        self.blocks = [Mined(start, [], [], [], State())]
+
+    # -- what a test lets happen ----------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        return self.blocks[-1].state
+
+    def mine(self, *raw: bytes, events: Sequence[tuple[bytes, Event]] = ()) -> Block:
+        """A block of all that can be mined of these transactions, or of the mempool; and of anybody's own events."""
+        state = self.state.copy()
+        number, block_hash = len(self.blocks), new_hash()
+        mined = Mined(self.blocks[-1].block, [], [], [], state)
+        for contract, event in events:
+            mined.logs.append(_log(contract, event, new_hash(), number, block_hash))
+        waiting = list(raw) if raw else list(self.mempool.values())
+        while (one := self._minable(state, waiting)) is not None:
+            waiting.remove(one)
+            self._execute(mined, one, number, block_hash)
+        mined.block = Block(
+            number,
+            block_hash,
+            self.blocks[-1].block.hash,
+            self.clock() // 1000,
+            0,
+            30_000_000,
+            10**9,
+            tuple(digest(one) for one in mined.raw),
+        )
+        self.blocks.append(mined)
+        for one in mined.raw:
+            self.mempool.pop(digest(one), None)
+        return mined.block
+
+    def reorganise(self, depth: int, *, forget: bool = True) -> None:
+        """Take the newest blocks away; the node forgets their transactions, or keeps them for the next block."""
+        gone = self.blocks[-depth:]
+        del self.blocks[-depth:]
+        if not forget:
+            self.mempool |= {digest(one): one for mined in gone for one in mined.raw}
+
+    def _minable(self, state: State, waiting: Sequence[bytes]) -> bytes | None:
+        for one in waiting:
+            told = json.loads(one)
+            if state.nonces[bytes.fromhex(told["from"])] == told["nonce"]:
+                return one
+        return None
+
+    def _execute(self, mined: Mined, raw: bytes, number: int, block_hash: bytes) -> None:
+        told = json.loads(raw)
+        sender, transaction_hash = bytes.fromhex(told["from"]), digest(raw)
+        mined.state.nonces[sender] += 1
+        before = mined.state.copy()
+        created = None
+        try:
+            if transaction_hash in self.refused:
+                raise Reverted
+            if told["to"] is None:
+                created = digest(sender + told["nonce"].to_bytes(8))[-20:]
+                events = []
+            else:
+                to = bytes.fromhex(told["to"])
+                events = self._call(mined.state, to, bytes.fromhex(told["data"]))
+            mined.logs += [_log(to, event, transaction_hash, number, block_hash) for event in events]
+            status = 1
+        except Reverted:
+            mined.state, status = before, 0
+        mined.raw.append(raw)
+        mined.receipts.append(Receipt(transaction_hash, status, GAS_USED, 1, block_hash, number, created))
+
+    # -- the contracts --------------------------------------------------------------------------
+
+    def _call(self, state: State, to: bytes, data: bytes) -> list[Event]:
+        words = [data[at : at + WORD] for at in range(4, len(data), WORD)]
+        if data[:4] == contracts.selector(contracts.POST):
+            return self._post(state, to, _number(words[0]), _number(words[1]), words[4:])
+        if data[:4] == contracts.selector(contracts.SETTLE):
+            length = _number(words[5])
+            path = [word[12:] for word in words[6 : 6 + length]]
+            version, count = _number(words[6 + length + 1]), _number(words[6 + length + 2])
+            return self._settle(state, path, version, _number(words[2]), _number(words[3]), words[-count:])
+        return []
+
+    def _post(self, state: State, token: bytes, sequence: int, valid_until: int, words: list[bytes]) -> list[Event]:
+        self._take_sequence(state, token, sequence, valid_until)
+        events: list[Event] = []
+        sums = Counter[bool]()
+        for index, word in enumerate(EntryWord.unpack(word) for word in words):
+            holder = (token, account_address(token, word.reference))
+            if not word.kind.is_credit and state.balances[holder] < word.amount:
+                events.append(Skipped(sequence, index, holder[1], word.amount, state.balances[holder]))
+                continue
+            sums[word.kind.is_credit] += word.amount
+            state.balances[holder] += word.amount if word.kind.is_credit else -word.amount
+        return [*events, Posted(sequence, digest(b"".join(words)), sums[True], sums[False])]
+
+    def _settle(
+        self, state: State, path: list[bytes], version: int, sequence: int, valid_until: int, words: list[bytes]
+    ) -> list[Event]:
+        source, destination = path
+        ratio, price, in_force = self.terms[source, destination]
+        if version != in_force:
+            raise Reverted
+        name = contracts.path_id(path)
+        self._take_sequence(state, name, sequence, valid_until)
+        events: list[Event] = []
+        burned = minted = 0
+        for index, word in enumerate(EntryWord.unpack(word) for word in words):
+            payer = (source, account_address(source, word.reference))
+            if state.balances[payer] < word.amount:
+                events.append(LegSkipped(name, sequence, index))
+                continue
+            out = ratio.convert(word.amount)
+            state.balances[payer] -= word.amount
+            state.balances[destination, account_address(destination, word.reference)] += out
+            burned, minted = burned + word.amount, minted + out
+        state.positions[source] -= minted * price
+        state.positions[destination] += minted * price
+        return [*events, Settled(name, sequence, digest(b"".join(words)), burned, minted)]
+
+    def _take_sequence(self, state: State, of: bytes, sequence: int, valid_until: int) -> None:
+        if state.sequences[of] + 1 != sequence or self.clock() // 1000 > valid_until:
+            raise Reverted
+        state.sequences[of] = sequence
+
+    # -- what the service asks ------------------------------------------------------------------
+
+    def _visible(self) -> list[Mined]:
+        if self.down:
+            raise ChainUnreachable("The node is down.")
+        return self.blocks if self.shown is None else self.blocks[: self.shown + 1]
+
+    def chain_id(self) -> int:
+        return 31337
+
+    def head_number(self) -> int:
+        return len(self._visible()) - 1
+
+    def block(self, block: BlockId) -> Block | None:
+        visible = self._visible()
+        if isinstance(block, int):
+            return visible[block].block if block < len(visible) else None
+        return visible[-1].block
+
+    def logs(self, block_hash: bytes, addresses: Sequence[bytes]) -> list[Log]:
+        return [log for log in self._by_hash(block_hash).logs if log.address in addresses]
+
+    def receipts(self, transaction_hashes: Sequence[bytes]) -> list[Receipt | None]:
+        known = {one.transaction_hash: one for mined in self._visible() for one in mined.receipts}
+        return [known.get(each) for each in transaction_hashes]
+
+    def raw_transactions(self, transaction_hashes: Sequence[bytes]) -> list[bytes | None]:
+        known = {digest(one): one for mined in self._visible() for one in mined.raw}
+        return [known.get(each) for each in transaction_hashes]
+
+    def send_raw(self, raw: bytes) -> None:
+        if self.down:
+            raise ChainUnreachable("The node is down.")
+        self.on_send(raw)
+        self.sent.append(raw)
+        if self.refuses_to_take is not None:
+            raise RpcRefused(-32000, self.refuses_to_take, method="eth_sendRawTransaction")
+        if digest(raw) in self.mempool:
+            raise RpcRefused(-32000, "already known", method="eth_sendRawTransaction")
+        self.mempool[digest(raw)] = raw
+
+    def call(self, to: bytes, data: bytes, block: BlockId = "latest", *, sender: bytes | None = None) -> bytes:
+        assert isinstance(block, int) and sender is not None
+        try:
+            self._call(self.blocks[block].state.copy(), to, data)
+        except Reverted:
+            raise RpcRefused(3, "execution reverted", REVERT_DATA, method="eth_call") from None
+        return b""
+
+    def call_many(self, calls: Sequence[tuple[bytes, bytes]], block: BlockId = "latest") -> list[bytes]:
+        assert isinstance(block, int)
+        state = self._visible()[block].state
+        return [_view(state, to, data) for to, data in calls]
+
+    def base_fee(self) -> int:
+        return 10**9
+
+    def priority_fee(self) -> int:
+        return 10**9
+
+    def _by_hash(self, block_hash: bytes) -> Mined:
+        return next(mined for mined in self._visible() if mined.block.hash == block_hash)
+
+
+def _view(state: State, to: bytes, data: bytes) -> bytes:
+    asked = data[:4]
+    if asked == contracts.selector(contracts.TOTAL_SUPPLY):
+        value = sum(amount for (token, _), amount in state.balances.items() if token == to)
+    elif asked == contracts.selector(contracts.BALANCE_OF):
+        value = state.balances[to, data[-20:]]
+    else:
+        assert asked == contracts.selector(contracts.POSITION) and to == EXCHANGE
+        value = state.positions[data[-20:]]
+    return value.to_bytes(WORD, "big", signed=True)
+
+
+def _log(contract: bytes, event: Event, transaction_hash: bytes, number: int, block_hash: bytes) -> Log:
+    """The log that the contract would emit."""
+    text, topics = next((text, topics) for kind, text, topics in SHAPES if kind is type(event))
+    named = {each.name: _word(getattr(event, each.name)) for each in fields(event)}
+    return Log(
+        address=contract,
+        topics=(topic_of(text), *(word for name, word in named.items() if name in topics)),
+        data=b"".join(word for name, word in named.items() if name not in topics),
+        transaction_hash=transaction_hash,
+        log_index=0,
+        block_hash=block_hash,
+        block_number=number,
+    )
+
+
+def _word(value: int | bytes) -> bytes:
+    return value.rjust(WORD, b"\0") if isinstance(value, bytes) else value.to_bytes(WORD, "big", signed=True)
+
+
+def _number(word: bytes) -> int:
+    return int.from_bytes(word, "big")

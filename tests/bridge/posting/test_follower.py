@@ -1,0 +1,197 @@
+"""The follower: block by block, by hash, back to the common ancestor, and patient with a node that lags."""
+
+import pytest
+
+from bridge.chain.errors import ChainError, ChainUnreachable
+from bridge.store import attempts, blocks
+from bridge.store.members import Member
+from bridge.store.programs import Program
+from tests.bridge.posting.conftest import Office
+
+
+def _tip(office: Office) -> tuple[int, bytes]:
+    tip = office.ledger.ask(blocks.tip)
+    assert tip is not None
+    return tip.number, tip.hash
+
+
+def _is_the_chain(office: Office) -> bool:
+    with office.ledger.database.read() as connection:
+        ours = [(one.number, one.hash, raw) for one, raw in blocks.journal_after(connection, 0)]
+    return ours == [(mined.block.number, mined.block.hash, tuple(mined.raw)) for mined in office.chain.blocks[1:]]
+
+
+def test_step__of_new_blocks__takes_them_in_with_their_journal(office: Office, ann: Member) -> None:
+    office.ledger.earn(ann, 5)
+    office.poster.step()
+    office.mine(3)
+    assert _is_the_chain(office)
+    assert office.follower.head == 3
+    final = office.ledger.ask(blocks.newest_final)
+    assert final is not None and final.number == 1
+    assert not office.follower.step()
+
+
+def test_step__with_a_node_that_lags__waits_for_it(office: Office, ann: Member) -> None:
+    operation_id = office.ledger.earn(ann, 5)
+    office.post()
+    office.mine(2)
+    before = office.ledger.everything()
+    for shown in (2, 1, 0):
+        office.chain.shown = shown
+        assert not office.follower.step()
+        assert office.ledger.everything() == before
+    office.chain.shown = None
+    office.mine()
+    assert _is_the_chain(office)
+    assert office.states(operation_id) == ["final"]
+
+
+def test_step__after_a_reorganisation__goes_back_to_the_common_ancestor_and_sends_again(
+    office: Office, ann: Member
+) -> None:
+    kept = office.ledger.earn(ann, 5)
+    office.post()
+    undone = office.ledger.earn(ann, 7)
+    office.post()
+    assert office.states(kept, undone) == ["confirmed"] * 2
+    office.chain.reorganise(1)
+    office.mine(2)
+    assert _is_the_chain(office)
+    assert office.states(undone) == ["submitted"]
+    assert [one.sent_ms for one in office.ledger.ask(attempts.unmined)] == [None]
+    assert office.breaker is None
+    office.post()
+    assert office.states(undone) == ["confirmed"]
+    assert len(set(office.chain.sent)) == 2, "the same bytes were sent again"
+    assert office.chain.state.balances.total() == 12
+    office.mine(2)
+    assert office.reconciler.audit().differences == 0
+
+
+def test_step__after_a_reorganisation_to_a_chain_as_long__finds_that_the_tip_is_another(
+    office: Office, ann: Member
+) -> None:
+    operation_id = office.ledger.earn(ann, 5)
+    office.post()
+    office.chain.reorganise(1)
+    office.chain.mine()
+    assert _tip(office)[1] != office.chain.blocks[-1].block.hash
+    office.follow()
+    assert _is_the_chain(office)
+    assert office.states(operation_id) == ["submitted"]
+
+
+def test_step__after_a_reorganisation_to_a_shorter_chain__waits_until_it_has_grown(office: Office, ann: Member) -> None:
+    operation_id = office.ledger.earn(ann, 5)
+    office.post()
+    office.mine()
+    office.chain.reorganise(2)
+    office.chain.mine()
+    assert not office.follower.step()
+    assert office.states(operation_id) == ["confirmed"]
+    office.mine()
+    assert _is_the_chain(office)
+    assert office.states(operation_id) == ["submitted"]
+
+
+def test_step__after_a_reorganisation_that_put_it_into_another_block__confirms_it_there(
+    office: Office, ann: Member
+) -> None:
+    operation_id = office.ledger.earn(ann, 5)
+    office.post()
+    assert office.ledger.operation(operation_id).block_number == 1
+    office.chain.reorganise(1, forget=False)
+    waiting = dict(office.chain.mempool)
+    office.chain.mempool.clear()
+    office.chain.mine()
+    office.chain.mempool |= waiting
+    office.mine()
+    assert office.ledger.operation(operation_id).block_number == 2
+    assert office.states(operation_id) == ["confirmed"]
+
+
+def test_step__after_a_reorganisation_below_finality__trips_the_breaker_and_undoes_nothing(
+    office: Office, ann: Member
+) -> None:
+    operation_id = office.ledger.earn(ann, 5)
+    office.post()
+    office.mine(3)
+    assert office.states(operation_id) == ["final"]
+    before = office.ledger.everything("breaker")
+    office.chain.reorganise(4)
+    for _ in range(5):
+        office.chain.mine()
+    for _ in range(3):
+        assert not office.follower.step()
+    assert office.breaker is not None and "which was final" in office.breaker
+    assert office.ledger.everything("breaker") == before
+
+
+def test_step__where_a_block_is_lost_on_the_way_back__asks_again_and_trips_nothing(
+    office: Office, ann: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind one address stand two nodes, of which the other lags."""
+    office.ledger.earn(ann, 5)
+    office.post()
+    office.mine(2)
+    office.chain.reorganise(1)
+    office.chain.mine()
+    office.chain.mine()
+    block = office.chain.block
+    with monkeypatch.context() as patched:
+        patched.setattr(office.chain, "block", lambda number: None if number == 2 else block(number))
+        with pytest.raises(ChainError):
+            office.follower.step()
+    assert office.breaker is None
+    office.follow()
+    assert _is_the_chain(office)
+
+
+def test_step__where_a_receipt_is_missing__takes_nothing_in(
+    office: Office, ann: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation_id = office.ledger.earn(ann, 5)
+    office.poster.step()
+    office.chain.mine()
+    for missing in ("receipts", "raw_transactions"):
+        with monkeypatch.context() as patched:
+            patched.setattr(office.chain, missing, lambda hashes: [None for _ in hashes])
+            with pytest.raises(ChainError):
+                office.follower.step()
+        assert _tip(office)[0] == 0
+    office.follow()
+    assert office.states(operation_id) == ["confirmed"]
+
+
+def test_step__while_the_node_is_down__raises_what_the_service_waits_out(office: Office) -> None:
+    office.chain.down = True
+    with pytest.raises(ChainUnreachable):
+        office.follower.step()
+
+
+def test_step__where_the_chain_names_its_final_block__finalises_without_a_new_one(
+    office: Office, ann: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation_id = office.ledger.earn(ann, 5)
+    office.poster.step()
+    named = 0
+    monkeypatch.setattr(type(office.finality), "final_number", lambda _rule, _rpc, head: min(named, head))
+    office.mine()
+    assert office.states(operation_id) == ["confirmed"]
+    named = 1
+    assert office.follower.step()
+    assert office.states(operation_id) == ["final"]
+    assert not office.follower.step()
+
+
+def test_step__of_a_swap__confirms_both_sides(office: Office, ann: Member, box: Program) -> None:
+    office.ledger.earn(ann, 100)
+    office.settle()
+    operation_id = office.ledger.swap(ann, box, 40)
+    office.post()
+    assert office.states(operation_id) == ["confirmed"]
+    office.mine(2)
+    ben = office.ledger.member(box, "ben")
+    assert [one.balance.posted for one in office.ledger.accounts(ben)] == [0, 20]
+    assert office.reconciler.audit().differences == 0

@@ -1,0 +1,286 @@
+"""Intake: what a block says of our batches, of what set the contracts up, and of what was not ours."""
+
+import pytest
+
+from bridge.chain.contracts import path_id
+from bridge.chain.events import Admitted, Event, Posted, Settled, Suspended, TermsAdopted, TermsProposed
+from bridge.chain.rpc import Receipt
+from bridge.posting import intake, setup
+from bridge.posting.intake import BlockReport, Seen
+from bridge.store import batches, chainstate, programs, terms
+from bridge.store.batches import Control
+from bridge.store.lanes import LaneId
+from bridge.store.members import Member
+from bridge.store.programs import Program
+from bridge.store.terms import Proposal
+from exchange.words import digest
+from tests.bridge.posting.conftest import Office
+from tests.bridge.store.ledgers import EXCHANGE
+
+
+def test_block__with_another_digest_at_our_sequence__trips_the_breaker(
+    office: Office, ann: Member, air: Program
+) -> None:
+    operation_id = office.ledger.earn(ann, 5)
+    office.poster.step()
+    office.chain.mempool.clear()
+    office.chain.mine(events=[(air.deployed_token, Posted(1, b"\6" * 32, 1_000, 0))])
+    office.follow()
+    assert office.breaker is not None
+    assert "sequence 1" in office.breaker and air.id in office.breaker
+    assert office.states(operation_id) == ["submitted"]
+    assert not office.poster.step(), "posting stops"
+
+
+def test_block__with_our_digest_in_a_transaction_that_is_not_ours__trips_the_breaker(
+    office: Office, ann: Member, air: Program
+) -> None:
+    operation_id = office.ledger.earn(ann, 5)
+    office.poster.step()
+    (frozen,) = office.ledger.unposted()
+    assert frozen.digest is not None
+    office.chain.mempool.clear()
+    office.chain.mine(events=[(air.deployed_token, Posted(1, frozen.digest, 5, 0))])
+    office.follow()
+    assert office.breaker is not None
+    assert office.states(operation_id) == ["submitted"]
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["path in use", "path never used"])
+def test_block__with_a_settlement_that_nobody_froze__trips_the_breaker(
+    office: Office, ann: Member, air: Program, box: Program, known: bool
+) -> None:
+    if known:
+        office.ledger.earn(ann, 10)
+        office.settle()
+        office.ledger.swap(ann, box, 10)
+    name = path_id([air.deployed_token, box.deployed_token])
+    office.chain.mine(events=[(EXCHANGE, Settled(name, 1, b"\6" * 32, 5, 5))])
+    office.follow()
+    assert office.breaker is not None and "sequence 1" in office.breaker
+
+
+def test_block__in_which_our_transaction_reverted__is_noted_and_posts_nothing(office: Office, ann: Member) -> None:
+    operation_id = office.ledger.earn(ann, 5)
+    office.poster.step()
+    office.chain.refused = {digest(office.chain.sent[0])}
+    office.mine(3)
+    (frozen,) = office.ledger.unposted()
+    assert frozen.reason == "refused because of what stood before it in its block"
+    assert office.states(operation_id) == ["submitted"]
+    assert [one.balance.posted for one in office.ledger.accounts(ann)] == [0]
+    assert office.breaker is None
+
+
+def test_block__in_which_a_transaction_succeeded_without_its_event__is_no_confirmation(
+    office: Office, ann: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A receipt's status alone proves nothing about which batch was taken."""
+    operation_id = office.ledger.earn(ann, 5)
+    office.poster.step()
+    monkeypatch.setattr(office.chain, "_call", lambda *_: [])
+    office.mine()
+    assert office.states(operation_id) == ["submitted"]
+    assert office.ledger.unposted()[0].reason == "mined without the event of its batch"
+
+
+def test_block__with_a_skipped_debit__freezes_the_account_when_it_is_final(
+    office: Office, ann: Member, air: Program
+) -> None:
+    office.ledger.earn(ann, 5)
+    office.post()
+    earned, redeemed = office.ledger.earn(ann, 7), office.ledger.redeem(ann, 12)
+    office.poster.step()
+    office.chain.state.balances[air.deployed_token, ann.account] = 1
+    office.mine()
+    assert office.states(earned, redeemed) == ["confirmed", "confirmed"]
+    office.mine(2)
+    assert office.states(earned, redeemed) == ["final", "failed"]
+    (account,) = office.ledger.accounts(ann)
+    assert account.frozen
+    assert account.balance.debits_pending == 12
+
+
+def test_block__with_a_skipped_leg__gives_the_swap_back_when_it_is_final(
+    office: Office, ann: Member, air: Program, box: Program
+) -> None:
+    office.ledger.earn(ann, 10)
+    office.settle()
+    operation_id = office.ledger.swap(ann, box, 10)
+    office.poster.step()
+    office.chain.state.balances[air.deployed_token, ann.account] = 1
+    office.mine(3)
+    assert office.states(operation_id) == ["failed"]
+    (account,) = office.ledger.accounts(ann)
+    assert (account.balance.available, account.frozen) == (10, True)
+
+
+def test_blocks__out_of_order__are_a_bug(office: Office) -> None:
+    office.mine(2)
+    found = office.chain.blocks[1].block
+    with pytest.raises(AssertionError, match="blocks come in order"):
+        office.ledger.do(intake.take_in, BlockReport(found, [], {}, [], []), 0, office.ledger.now_ms)
+
+
+def test_undo_above__below_finality__trips_the_breaker_once(office: Office) -> None:
+    office.mine(4)
+    assert not office.ledger.do(intake.undo_above, 1, office.ledger.now_ms)
+    first = office.breaker
+    assert first is not None
+    assert not office.ledger.do(intake.undo_above, 0, office.ledger.now_ms)
+    assert office.breaker == first, "the first reason stays"
+
+
+# -- set-up -----------------------------------------------------------------------------------
+
+
+def _control(office: Office, purpose: str, subject: str | None, target: bytes | None = EXCHANGE) -> str:
+    return office.ledger.do(
+        batches.add_control, Control(purpose, subject, LaneId(1), target, b"\0" * 4, 100_000), office.ledger.now_ms
+    )
+
+
+def _proposal(office: Office, air: Program, box: Program) -> str:
+    proposal = Proposal(air.id, box.id, 3, 2, 1, 1, 7, "USD", air.id)
+    return office.ledger.do(setup.propose, proposal, office.ledger.now_ms).id
+
+
+def _state(office: Office, terms_id: str) -> str:
+    return office.ledger.ask(terms.by_id, terms_id).state
+
+
+def test_control__that_the_chain_takes__is_confirmed_and_then_final(office: Office) -> None:
+    control = _control(office, "fund", "lane 3")
+    office.poster.step()
+    office.mine()
+    assert office.ledger.batch(control).state == "confirmed"
+    office.mine(2)
+    assert office.ledger.batch(control).state == "final"
+
+
+def test_token__that_was_created__is_admitted_next(office: Office) -> None:
+    new = office.ledger.program("NEW", active=False)
+    _control(office, "deploy-token", new.id, None)
+    office.poster.step()
+    office.mine()
+    found = office.ledger.ask(programs.by_id, new.id)
+    assert found.token is not None and found.state == programs.DEPLOYING
+    assert office.ledger.ask(batches.open_controls, "admit", new.id) == 1
+    office.chain.mine(events=[(EXCHANGE, Admitted(found.token))])
+    office.follow()
+    assert office.ledger.ask(programs.by_id, new.id).state == programs.ACTIVE
+
+
+def test_token__created_again_after_a_reorganisation__is_admitted_once(office: Office) -> None:
+    new = office.ledger.program("NEW", active=False)
+    _control(office, "deploy-token", new.id, None)
+    office.poster.step()
+    office.mine()
+    office.chain.reorganise(1, forget=False)
+    office.mine(2)
+    assert office.ledger.ask(batches.open_controls, "admit", new.id) == 1
+
+
+def test_control__that_the_chain_refuses__fails_with_its_reason(office: Office, air: Program, box: Program) -> None:
+    terms_id = _proposal(office, air, box)
+    office.poster.step()
+    office.chain.refused = {digest(office.chain.sent[0])}
+    office.mine()
+    found = office.ledger.ask(terms.by_id, terms_id)
+    assert (found.state, found.reason) == (terms.FAILED, "refused because of what stood before it in its block")
+    office.mine(2)
+    assert office.breaker is None
+
+
+def test_control__refused_in_a_block_that_is_gone__is_under_way_again(
+    office: Office, air: Program, box: Program
+) -> None:
+    terms_id = _proposal(office, air, box)
+    office.poster.step()
+    office.chain.refused = {digest(office.chain.sent[0])}
+    office.mine()
+    assert _state(office, terms_id) == terms.FAILED
+    office.chain.reorganise(1)
+    office.chain.refused = set()
+    office.mine(2)
+    assert _state(office, terms_id) == terms.PROPOSING
+    office.poster.step()
+    transaction = digest(office.chain.sent[-1])
+    office.chain.mine()
+    _add_event(office, transaction, TermsProposed(air.deployed_token, box.deployed_token, 1, 3, 2, 7, b"\1" * 20))
+    office.follow()
+    found = office.ledger.ask(terms.by_id, terms_id)
+    assert (found.state, found.version) == (terms.PROPOSED, 1)
+
+
+def test_consent__that_the_chain_refuses__can_be_given_again(office: Office, air: Program, box: Program) -> None:
+    terms_id = _proposal(office, air, box)
+    office.ledger.do(terms.proposed, terms_id, 1)
+    office.post()
+    office.ledger.do(setup.consent, terms_id, box.id, office.ledger.now_ms)
+    assert _state(office, terms_id) == terms.CONSENTING
+    office.poster.step()
+    office.chain.refused = {digest(office.chain.sent[-1])}
+    office.mine()
+    assert _state(office, terms_id) == terms.PROPOSED
+    office.chain.reorganise(1)
+    office.mine(2)
+    assert _state(office, terms_id) == terms.CONSENTING
+
+
+def test_terms__adopted_and_suspended_on_the_chain__are_so_in_the_ledger(
+    office: Office, air: Program, box: Program
+) -> None:
+    terms_id = _proposal(office, air, box)
+    office.ledger.do(terms.proposed, terms_id, 5)
+    since = office.ledger.now_ms // 1000
+    office.chain.mine(events=[(EXCHANGE, TermsAdopted(air.deployed_token, box.deployed_token, 5, 3, 2, 7, since))])
+    office.follow()
+    found = office.ledger.ask(terms.in_force, air.id, box.id, since * 1000)
+    assert found.id == terms_id
+    office.chain.mine(events=[(EXCHANGE, Suspended(air.deployed_token, box.deployed_token, b"\1" * 20))])
+    office.follow()
+    row = office.ledger.ask(terms.by_id, terms_id)
+    assert office.ledger.ask(terms.standing, row, office.ledger.now_ms) == terms.SUSPENDED
+
+
+def test_events__about_programs_that_are_not_ours__are_passed_over(office: Office, air: Program) -> None:
+    foreign = b"\5" * 20
+    office.chain.mine(
+        events=[
+            (EXCHANGE, Admitted(foreign)),
+            (EXCHANGE, TermsAdopted(air.deployed_token, foreign, 1, 1, 1, 1, 1)),
+            (EXCHANGE, Suspended(foreign, air.deployed_token, foreign)),
+            (foreign, Posted(1, b"\6" * 32, 1, 0)),
+        ]
+    )
+    office.follow()
+    assert office.breaker is None
+
+
+def test_take_in__of_an_exchange_that_was_created__notes_where_it_stands(office: Office) -> None:
+    _control(office, "deploy-exchange", None, None)
+    office.poster.step()
+    office.mine()
+    deployment = office.ledger.ask(chainstate.get)
+    assert deployment is not None
+    assert (deployment.exchange, deployment.block_number) == (office.chain.blocks[1].receipts[0].contract_address, 1)
+
+
+def _add_event(office: Office, transaction: bytes, event: Event) -> None:
+    """As if the transaction in the newest block had emitted it."""
+    from tests.bridge.posting.fake_chain import _log
+
+    newest = office.chain.blocks[-1]
+    newest.logs.append(_log(EXCHANGE, event, transaction, newest.block.number, newest.block.hash))
+
+
+def test_seen__and_receipts__are_what_a_report_is_made_of(office: Office, ann: Member) -> None:
+    office.ledger.earn(ann, 5)
+    office.poster.step()
+    office.chain.mine()
+    report = office.follower._report(office.chain.blocks[1].block)
+    (seen,), (receipt,) = report.seen, report.receipts
+    assert isinstance(seen, Seen) and isinstance(receipt, Receipt)
+    assert seen.transaction_hash == receipt.transaction_hash
+    assert report.raw_transactions == office.chain.sent

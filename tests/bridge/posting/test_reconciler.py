@@ -1,0 +1,106 @@
+"""The reconciler: every difference is found and named, at one final block."""
+
+import pytest
+
+from bridge.chain.errors import ChainUnreachable
+from bridge.posting.reconciler import NothingToAudit
+from bridge.store.members import Member
+from bridge.store.programs import Program
+from bridge.store.schema import block
+from tests.bridge.posting.conftest import Office
+
+
+@pytest.fixture
+def swapped(office: Office, ann: Member, box: Program) -> Office:
+    """100 earned and 10 redeemed in AIR, 40 of them swapped for 20 in BOX; final, and 7 more that are not."""
+    office.ledger.earn(ann, 100)
+    office.ledger.redeem(ann, 10)
+    office.settle()
+    office.ledger.swap(ann, box, 40)
+    office.post()
+    office.mine()
+    office.ledger.earn(ann, 7)
+    office.post()
+    return office
+
+
+def test_audit__of_books_that_agree__finds_nothing(swapped: Office) -> None:
+    report = swapped.reconciler.audit()
+    assert report.differences == 0
+    assert report.block.number == 4
+    found = {one.books.program.symbol: (one.supply, one.position_micro) for one in report.programs}
+    assert found == {"AIR": (50, -140), "BOX": (20, 140), "CAR": (0, 0)}
+    assert report.positions_sum == 0
+    assert all(one.differences == 0 for one in report.programs)
+
+
+def test_audit__where_an_account_differs__names_it_with_both_amounts(
+    swapped: Office, ann: Member, air: Program
+) -> None:
+    final = swapped.chain.blocks[4].state
+    final.balances[air.deployed_token, ann.account] += 3
+    report = swapped.reconciler.audit()
+    verdict = next(one for one in report.programs if one.books.program.id == air.id)
+    (difference,) = verdict.differing
+    assert (difference.account.address, difference.account.posted, difference.chain) == (ann.account, 50, 53)
+    assert verdict.differences == 2, "the account and the supply"
+    for told in ("AIR", f"0x{ann.account.hex()}", "53 on the chain", "50 in the ledger", "supply"):
+        assert told in verdict.named()
+    assert report.differences == 2
+
+
+def test_audit__where_points_are_in_an_account_that_nobody_knows__finds_the_supply(
+    swapped: Office, air: Program
+) -> None:
+    swapped.chain.blocks[4].state.balances[air.deployed_token, b"\x77" * 20] += 3
+    verdict = next(one for one in swapped.reconciler.audit().programs if one.books.program.id == air.id)
+    assert (verdict.differing, verdict.differences) == ([], 1)
+    assert verdict.named() == "AIR: supply 53 on the chain, 50 in the ledger"
+
+
+def test_audit__where_points_lie_in_another_account__finds_both(swapped: Office, ann: Member, air: Program) -> None:
+    other = swapped.ledger.member(air, "other")
+    balances = swapped.chain.blocks[4].state.balances
+    balances[air.deployed_token, ann.account] -= 4
+    balances[air.deployed_token, other.account] += 4
+    verdict = next(one for one in swapped.reconciler.audit().programs if one.books.program.id == air.id)
+    assert {one.account.address: one.chain - one.account.posted for one in verdict.differing} == {
+        ann.account: -4,
+        other.account: 4,
+    }
+    assert verdict.differences == 2
+
+
+def test_audit__where_a_position_differs__names_it_and_the_sum(swapped: Office, air: Program) -> None:
+    swapped.chain.blocks[4].state.positions[air.deployed_token] += 1
+    report = swapped.reconciler.audit()
+    verdict = next(one for one in report.programs if one.books.program.id == air.id)
+    assert verdict.named() == "AIR: position -139 on the chain, -140 in the ledger"
+    assert report.positions_sum == 1
+    assert report.differences == 2, "the position, and the sum that is not zero"
+
+
+def test_audit__of_one_program__compares_only_it(swapped: Office, air: Program, box: Program) -> None:
+    swapped.chain.blocks[4].state.balances[air.deployed_token, b"\x77" * 20] += 3
+    assert [one.differences for one in swapped.reconciler.audit(program_id=box.id).programs] == [0]
+    assert [one.differences for one in swapped.reconciler.audit(program_id=air.id).programs] == [1]
+
+
+def test_audit__of_a_program_without_a_token__leaves_it_out(swapped: Office) -> None:
+    swapped.ledger.program("NEW", active=False)
+    assert len(swapped.reconciler.audit().programs) == 3
+
+
+def test_audit__of_a_block_that_the_node_no_longer_has__is_no_verdict(swapped: Office) -> None:
+    swapped.chain.reorganise(3)
+    swapped.chain.mine()
+    swapped.chain.mine()
+    with pytest.raises(ChainUnreachable):
+        swapped.reconciler.audit()
+
+
+def test_audit__before_a_final_block__has_nothing_to_compare(office: Office) -> None:
+    with office.ledger.database.write() as connection:
+        connection.execute(block.update().values(final=False))
+    with pytest.raises(NothingToAudit):
+        office.reconciler.audit()

@@ -1,0 +1,113 @@
+"""Quotes: firm offers, and how long they stand."""
+
+import pytest
+
+from bridge.store import links, quotes
+from bridge.store.members import Member
+from bridge.store.programs import Program
+from bridge.store.quotes import EXPIRED, OPEN, USED, QuoteRequest
+from exchange.errors import BelowMinimum, NoTerms, NothingOut, NotLinked, ProgramNotActive, UnknownQuote
+from tests.bridge.store.ledgers import FIRMNESS, Ledger
+
+
+@pytest.fixture
+def ann(ledger: Ledger, air: Program, box: Program) -> Member:
+    """A member of AIR who is linked to one of BOX."""
+    ann, ben = ledger.member(air, "ann"), ledger.member(box, "ben")
+    return next(one for one in ledger.link(ann, ben).members if one.id == ann.id)
+
+
+def test_create__of_an_amount_in__is_priced_under_the_terms(
+    ledger: Ledger, ann: Member, air: Program, box: Program
+) -> None:
+    agreed = ledger.agree(air, box, (3, 2), price=7)
+    offer = ledger.quote(ann, box, 100)
+    assert (offer.amount_in, offer.amount_out, offer.remainder) == (99, 66, 1)
+    assert offer.settlement_micro == 66 * 7
+    assert offer.terms_id == agreed.id
+    assert offer.expires_ms == ledger.now_ms + FIRMNESS.quote_life_ms
+    assert ledger.ask(quotes.by_id, offer.id, air.id) == offer
+
+
+@pytest.mark.usefixtures("ann")
+def test_create__of_an_amount_out__gives_at_least_that(ledger: Ledger, air: Program, box: Program) -> None:
+    ledger.agree(air, box, (3, 2))
+    request = QuoteRequest(None, "ann", box.id, None, 7)
+    offer = ledger.do(quotes.create, air.id, request, FIRMNESS, ledger.now_ms)
+    assert (offer.amount_in, offer.amount_out) == (11, 7)
+
+
+def test_create__without_terms__is_refused(ledger: Ledger, ann: Member, air: Program, box: Program) -> None:
+    with pytest.raises(NoTerms):
+        ledger.quote(ann, box, 100)
+    ledger.agree(box, air)  # the other direction says nothing about this one
+    with pytest.raises(NoTerms):
+        ledger.quote(ann, box, 100)
+
+
+def test_create__without_a_link__is_refused(ledger: Ledger, air: Program, box: Program) -> None:
+    ledger.agree(air, box)
+    with pytest.raises(NotLinked):
+        ledger.quote(ledger.member(air, "alone"), box, 100)
+
+
+@pytest.mark.parametrize(("amount", "error"), [(4, BelowMinimum), (5, NothingOut)])
+def test_create__of_too_little__is_refused(
+    ledger: Ledger, ann: Member, air: Program, box: Program, amount: int, error: type[Exception]
+) -> None:
+    ledger.agree(air, box, (10, 1), minimum=5)
+    with pytest.raises(error):
+        ledger.quote(ann, box, amount)
+
+
+def test_create__into_a_program_without_a_token__is_refused(ledger: Ledger, ann: Member) -> None:
+    with pytest.raises(ProgramNotActive):
+        ledger.quote(ann, ledger.program("NEW", active=False), 100)
+
+
+def test_create__before_other_terms__ends_early_enough_for_its_batch(
+    ledger: Ledger, ann: Member, air: Program, box: Program
+) -> None:
+    ledger.agree(air, box)
+    change_ms = ledger.now_ms + FIRMNESS.batch_life_ms + 10_000
+    ledger.agree(air, box, (2, 1), version=2, effective_ms=change_ms)
+    assert ledger.quote(ann, box, 10).expires_ms == change_ms - FIRMNESS.batch_life_ms
+    ledger.now_ms += 10_000
+    with pytest.raises(NoTerms, match="about to be replaced"):
+        ledger.quote(ann, box, 10)
+    ledger.now_ms = change_ms
+    assert ledger.quote(ann, box, 10).amount_out == 5
+
+
+def test_state__over_time__is_open_then_expired(ledger: Ledger, ann: Member, air: Program, box: Program) -> None:
+    ledger.agree(air, box)
+    offer = ledger.quote(ann, box, 10)
+    assert ledger.ask(quotes.state, offer, offer.expires_ms) == OPEN
+    assert ledger.ask(quotes.state, offer, offer.expires_ms + 1) == EXPIRED
+
+
+def test_state__of_an_accepted_offer__is_used(ledger: Ledger, ann: Member, air: Program, box: Program) -> None:
+    ledger.agree(air, box)
+    ledger.earn(ann, 10)
+    ledger.post(air)
+    offer = ledger.quote(ann, box, 10)
+    operation_id = ledger.accept(offer)
+    assert ledger.ask(quotes.state, offer, offer.expires_ms + 1) == USED
+    assert ledger.ask(quotes.used_by, offer.id) == operation_id
+
+
+def test_by_id__of_another_program__is_unknown(ledger: Ledger, ann: Member, air: Program, box: Program) -> None:
+    ledger.agree(air, box)
+    offer = ledger.quote(ann, box, 10)
+    with pytest.raises(UnknownQuote):
+        ledger.ask(quotes.by_id, offer.id, box.id)
+    with pytest.raises(UnknownQuote):
+        ledger.ask(quotes.by_id, "quo_none")
+
+
+def test_create__holds__nothing(ledger: Ledger, ann: Member, air: Program, box: Program) -> None:
+    ledger.agree(air, box)
+    before = ledger.everything("quote")
+    ledger.quote(ann, box, 10)
+    assert ledger.everything("quote") == before
+    assert ledger.ask(links.counterpart, ann, box.id).member_number == "ben"

@@ -1,0 +1,48 @@
+"""Streams and lanes: what is posted in order, and the nonces that carry it."""
+
+import pytest
+import sqlalchemy as sa
+
+from bridge.store import lanes, streams
+from bridge.store.programs import Program
+from tests.bridge.store.ledgers import Ledger
+
+
+def test_for_program__of_a_new_program__is_its_own_on_its_issuers_lane(ledger: Ledger, air: Program) -> None:
+    found = ledger.ask(streams.for_program, air.id)
+    assert (found.kind, found.programs, found.lane_id) == (streams.PROGRAM, [air.id], air.issuer_lane_id)
+    assert found.last_sequence == 0
+
+
+def test_for_path__at_its_first_use__is_made_once_for_each_direction(
+    ledger: Ledger, air: Program, box: Program
+) -> None:
+    there = ledger.do(streams.for_path, [air.id, box.id])
+    back = ledger.do(streams.for_path, [box.id, air.id])
+    assert ledger.do(streams.for_path, [air.id, box.id]) == there
+    assert there.id != back.id
+    assert there.programs == [air.id, box.id]
+    operator = ledger.ask(lanes.by_role, lanes.EXCHANGE_OPERATOR)
+    assert operator is not None
+    assert there.lane_id == back.lane_id == operator.id
+
+
+def test_tokens__of_a_path__stand_in_its_order(ledger: Ledger, air: Program, box: Program) -> None:
+    back = ledger.do(streams.for_path, [box.id, air.id])
+    assert ledger.ask(streams.tokens, back) == [box.token, air.token]
+
+
+def test_reserve_nonce__each_time__is_the_next(ledger: Ledger, air: Program) -> None:
+    assert [ledger.do(lanes.reserve_nonce, air.issuer_lane_id) for _ in range(3)] == [0, 1, 2]
+    assert ledger.ask(lanes.by_id, air.issuer_lane_id).next_nonce == 3
+    assert ledger.ask(lanes.by_id, air.admin_lane_id).next_nonce == 0
+
+
+def test_lane__of_a_key_that_is_taken__is_refused_by_the_database(ledger: Ledger) -> None:
+    taken = ledger.ask(lanes.next_key_index) - 1
+    with pytest.raises(sa.exc.IntegrityError):
+        ledger.do(lanes.add, role="another", key_index=taken, address=bytes(20), next_nonce=0)
+
+
+def test_next_key_index__of_a_ledger__is_above_all_taken(ledger: Ledger) -> None:
+    assert ledger.ask(lanes.next_key_index) == len(ledger.ask(lanes.all_lanes))
