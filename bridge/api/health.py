@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
-from bridge.api.access import Caller
+from bridge.api.access import Caller, Operator
 from bridge.api.context import Service, TheService
 from bridge.api.shapes import Answer, hexadecimal, problem_answers
 from bridge.chain.errors import ChainError
@@ -148,6 +148,12 @@ def status(service: TheService, _: Annotated[None, Depends(_known)]) -> Status:
         ),
         totals=totals,
     )
+
+
+@router.delete("/v1/breaker", status_code=204, responses=problem_answers(401, 403))
+async def reset_breaker(service: TheService, _: Operator) -> None:
+    """Let posting go on, once the cause that `/v1/status` names was found and mended. A closed breaker stays closed."""
+    await service.write(chainstate.reset_breaker)
 
 
 def gauges(service: Service) -> dict[str, float]:

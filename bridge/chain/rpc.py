@@ -201,9 +201,6 @@ class Rpc:
         found = self.request("eth_getLogs", {**span, "address": [_hex(each) for each in addresses]})
         return [_log(each) for each in found]
 
-    def _each(self, method: str, hashes: Sequence[bytes]) -> list[Any]:
-        return self.request_many([(method, [_hex(each)]) for each in hashes])
-
     def _answers(self, asked: Sequence[tuple[str, Sequence[Any]]]) -> list[tuple[str, Any]]:
         answers: list[tuple[str, Any]] = []
         for start in range(0, len(asked), CALLS_PER_REQUEST_MAX):

@@ -114,6 +114,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ("get", "/v1/audit"): Call("read"),
     ("get", "/v1/events"): Call("read", owner=None),
     ("get", "/v1/status"): Call(None),
+    ("delete", "/v1/breaker"): Call("operator", owner=None),
 }
 ROUTES = sorted(CALLS)
 

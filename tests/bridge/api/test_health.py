@@ -61,6 +61,18 @@ def test_readyz__when_the_node_does_not_answer__then_503(world: World) -> None:
     assert (status["url_kind"], status["url"]) == ("external", "configured"), "a node's URL may hold a secret"
 
 
+def test_breaker__when_an_operator_resets_it__then_posting_goes_on(world: World) -> None:
+    member = world.coffee.member()
+    with world.posting_stopped():
+        world.coffee.earn(member["id"], 1)
+        assert world.coffee.get("/v1/status").json()["posting"]["accepted_waiting"] == 1
+        assert world.operator.send("DELETE", "/v1/breaker").status_code == 204
+        assert world.coffee.get("/v1/status").json()["posting"]["breaker"] is None
+        world.quiet()
+        assert world.coffee.get(f"/v1/members/{member['id']}/balance").json()["posted"] == 1
+        assert world.operator.send("DELETE", "/v1/breaker").status_code == 204, "a closed one stays closed"
+
+
 def test_status__then_tells_where_things_stand(world: World) -> None:
     member = world.coffee.member()
     before = world.coffee.get("/v1/status").json()

@@ -46,6 +46,17 @@ def test_block__with_our_digest_in_a_transaction_that_is_not_ours__trips_the_bre
     assert office.states(operation_id) == ["submitted"]
 
 
+def test_block__in_which_our_transaction_posted_another_digest__trips_the_breaker(
+    office: Office, ann: Member, air: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation_id = office.ledger.earn(ann, 5)
+    office.poster.step()
+    monkeypatch.setattr(office.chain, "_call", lambda *_: [Posted(1, b"\6" * 32, 5, 0)])
+    office.mine()
+    assert office.breaker is not None and air.id in office.breaker
+    assert office.states(operation_id) == ["submitted"]
+
+
 @pytest.mark.parametrize("known", [True, False], ids=["path in use", "path never used"])
 def test_block__with_a_settlement_that_nobody_froze__trips_the_breaker(
     office: Office, ann: Member, air: Program, box: Program, known: bool

@@ -83,12 +83,3 @@ def test_authenticate__with_anything_wrong__answers_in_the_same_words(ledger: Le
             ledger.ask(keys.authenticate, each)
         details.add(refused.value.detail)
     assert len(details) == 1
-
-
-def test_any_operator__of_keys__is_whether_a_live_one_is_unbound(ledger: Ledger, air: Program) -> None:
-    _create(ledger, air, "operator")
-    assert not ledger.ask(keys.any_operator)
-    made, _ = _create(ledger, None, "operator")
-    assert ledger.ask(keys.any_operator)
-    ledger.do(keys.revoke, made.id, ledger.now_ms)
-    assert not ledger.ask(keys.any_operator)
