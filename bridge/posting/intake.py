@@ -90,6 +90,7 @@ def undo_above(connection: sa.Connection, number: int, now_ms: int) -> bool:
             connection, f"the chain replaced block {final.number}, which was final; its ancestor is {number}", now_ms
         )
         return False
+    batches.forget_refusals(connection, number)
     attempts.undo_above(connection, number)
     for batch_id in blocks.remove_above(connection, number):
         found = batches.by_id(connection, batch_id)

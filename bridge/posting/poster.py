@@ -96,7 +96,7 @@ class Poster:
     def _freeze(self, connection: sa.Connection, stream_id: int, fees: Fees) -> bool:
         """Freeze the stream's next batch and sign it; whether a full one was cut, so that another may follow."""
         stream = streams.by_id(connection, stream_id)
-        if lanes.unmined(connection).get(stream.lane_id, 0) >= UNMINED_PER_LANE_MAX:
+        if not self._has_room(connection, stream.lane_id):
             return False
         ahead = batches.in_flight(connection).get(stream_id)
         if ahead is not None and ahead.refused:
@@ -123,8 +123,12 @@ class Poster:
         return calls.settle(deployment.exchange, tokens, items, stream.last_sequence + 1, valid_until)
 
     def _sign_once(self, connection: sa.Connection, batch_id: str, fees: Fees) -> None:
-        if batch_id in attempts.without_attempt(connection):
-            self._sign(connection, batches.by_id(connection, batch_id), fees)
+        batch = batches.by_id(connection, batch_id)
+        if batch_id in attempts.without_attempt(connection) and self._has_room(connection, batch.lane_id):
+            self._sign(connection, batch, fees)
+
+    def _has_room(self, connection: sa.Connection, lane_id: int) -> bool:
+        return lanes.unmined(connection).get(lane_id, 0) < UNMINED_PER_LANE_MAX
 
     def _sign(self, connection: sa.Connection, batch: Batch, fees: Fees) -> None:
         """Reserve the lane's next nonce, sign, and store the bytes: one transaction, before anything is sent."""

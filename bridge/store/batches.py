@@ -188,6 +188,14 @@ def fail_control(connection: sa.Connection, batch_id: str, mined: Mined, reason:
     )
 
 
+def forget_refusals(connection: sa.Connection, number: int) -> None:
+    """The blocks above this one are gone, and with them the refusal of what they had mined: it may be taken yet."""
+    mined_there = sa.select(attempt.c.batch_id).where(attempt.c.mined_block > number)
+    connection.execute(
+        batch.update().where(batch.c.state.in_(UNMINED), batch.c.id.in_(mined_there)).values(reason=None)
+    )
+
+
 def note_revert(connection: sa.Connection, batch_id: str, reason: str) -> None:
     """The chain mined the batch's transaction and refused it; the batch waits until it can be dissolved."""
     connection.execute(batch.update().where(batch.c.id == batch_id).values(reason=reason))

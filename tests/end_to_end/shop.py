@@ -1,6 +1,6 @@
 """One grocery with real purchases: what the crash tests send, and what must come of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -46,16 +46,20 @@ def open_shop(service: ServiceProcess, purchases: int = PURCHASES) -> Shop:
     return Shop(program["id"], key, chosen)
 
 
-def replay(client: Client, shop: Shop) -> dict[str, int]:
-    """Send every purchase, several callers at a time; answers how many ended which way."""
+def replay(client: Client, shop: Shop, pace: Callable[[int], object] = lambda _sent: None) -> dict[str, int]:
+    """Send every purchase, several callers at a time; answers how many ended which way.
+
+    `pace` is called before each part with the number of purchases in front of it, and may hold it back.
+    """
     parts = [list(shop.purchases[start : start + BULK_ITEMS]) for start in range(0, len(shop.purchases), BULK_ITEMS)]
 
-    def send(part: list[Purchase]) -> dict[str, int]:
+    def send(start: int, part: list[Purchase]) -> dict[str, int]:
+        pace(start)
         return dict(client.earn_bulk([_item(one) for one in part])["counts"])
 
     totals: dict[str, int] = {}
     with ThreadPoolExecutor(WORKERS) as pool:
-        for counts in pool.map(send, parts):
+        for counts in pool.map(send, range(0, len(shop.purchases), BULK_ITEMS), parts):
             for status, count in counts.items():
                 totals[status] = totals.get(status, 0) + count
     return totals

@@ -1,5 +1,6 @@
 """Kill -9 of the service, of the chain, and of both, in the middle of a replay of real purchases."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -9,20 +10,24 @@ from bridge.client import ClientError
 from tests.end_to_end.running import ServiceProcess, until
 from tests.end_to_end.shop import Shop, open_shop, replay, require_exact
 
+#: How long each call behind the first quarter is held back, so that however fast the machine is, the kill comes first.
+PACE_S = 2.0
 
-def begin_replay(service: ServiceProcess, shop: Shop, pool: ThreadPoolExecutor) -> None:
-    """Start sending and return when some of it is accepted and not all of it is final."""
+
+def begin_replay(service: ServiceProcess, shop: Shop, pool: ThreadPoolExecutor, killed: threading.Event) -> None:
+    """Start sending, and return when a quarter is accepted and the rest is under way."""
+    quarter = len(shop.purchases) // 4
 
     def send() -> None:
         # The service may be killed under it, as the test wants.
         with service.client(shop.key) as client, suppress(ClientError):
-            replay(client, shop)
+            replay(client, shop, lambda start: start > quarter and killed.wait(PACE_S))
 
     pool.submit(send)
 
     def under_way() -> bool:
         with service.client() as operator:
-            return operator.status()["totals"]["operations"] > len(shop.purchases) // 4
+            return operator.status()["totals"]["operations"] > quarter
 
     until(under_way, "a quarter of the purchases is accepted")
 
@@ -32,8 +37,10 @@ def test_service__when_killed_in_the_middle_of_a_replay__then_nothing_is_lost_an
 ) -> None:
     shop = open_shop(service)
     with ThreadPoolExecutor(1) as pool:
-        begin_replay(service, shop, pool)
+        killed = threading.Event()
+        begin_replay(service, shop, pool, killed)
         service.kill()
+        killed.set()
     service.start()
     with service.client(shop.key) as client:
         counts = replay(client, shop)
@@ -62,8 +69,10 @@ def test_chain__when_killed_in_the_middle_of_a_replay__then_the_service_brings_i
 ) -> None:
     shop = open_shop(service)
     with ThreadPoolExecutor(1) as pool:
-        begin_replay(service, shop, pool)
+        killed = threading.Event()
+        begin_replay(service, shop, pool, killed)
         before = service.kill_chain()
+        killed.set()
     until(lambda: service.chain_pid() != before, "another anvil runs")
     with service.client(shop.key) as client:
         replay(client, shop)

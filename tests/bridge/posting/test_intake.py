@@ -83,6 +83,21 @@ def test_block__in_which_our_transaction_reverted__is_noted_and_posts_nothing(of
     assert office.breaker is None
 
 
+def test_block__that_refused_a_batch_and_is_gone__leaves_the_batch_to_be_taken_yet(office: Office, ann: Member) -> None:
+    operation_id = office.ledger.earn(ann, 5)
+    office.poster.step()
+    office.chain.refused = {digest(office.chain.sent[0])}
+    office.mine()
+    office.chain.reorganise(1)
+    office.chain.refused = set()
+    office.mine(2)  # another block, without the batch
+    (again,) = office.ledger.unposted()
+    assert again.reason is None
+    office.poster.step()
+    office.mine()
+    assert office.states(operation_id) == ["confirmed"]
+
+
 def test_block__in_which_a_transaction_succeeded_without_its_event__is_no_confirmation(
     office: Office, ann: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:

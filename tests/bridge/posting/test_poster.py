@@ -9,7 +9,7 @@ from bridge.posting import calls, poster
 from bridge.posting.poster import RESEND_AFTER_MS, UNMINED_PER_LANE_MAX
 from bridge.store import attempts, batches, chainstate, freezing
 from bridge.store.attempts import Attempt
-from bridge.store.batches import Batch
+from bridge.store.batches import Batch, Control
 from bridge.store.members import Member
 from bridge.store.programs import Program
 from exchange.words import digest
@@ -187,6 +187,21 @@ def test_step__with_a_full_lane__waits_until_some_are_mined(
     office.poster.step()
     office.mine()
     assert set(office.states(*operations)) == {"confirmed"}
+
+
+def test_step__with_more_calls_than_a_lane_may_have_under_way__sends_the_rest_when_some_are_mined(
+    office: Office, air: Program
+) -> None:
+    calls = UNMINED_PER_LANE_MAX + 3
+    for number in range(calls):
+        office.ledger.do(
+            batches.add_control, Control("fund", f"lane {number}", air.admin_lane_id, b"\1" * 20, b"", 21_000, 1), 0
+        )
+    office.poster.step()
+    assert len(_unmined(office)) == UNMINED_PER_LANE_MAX
+    office.mine()
+    office.poster.step()
+    assert len(_unmined(office)) == calls - UNMINED_PER_LANE_MAX
 
 
 def test_step__behind_a_batch_that_is_under_way__lets_a_part_of_one_gather(office: Office, ann: Member) -> None:
