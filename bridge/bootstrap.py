@@ -10,10 +10,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from functools import partial
 from pathlib import Path
 from typing import IO
 
+import sqlalchemy as sa
 import uvicorn
 
 from bridge.api.app import create_app
@@ -99,6 +99,7 @@ def serve(settings: Settings) -> None:
     def interrupted(*_: object) -> None:
         if not ending:  # still starting: give up; what was started is stopped on the way out
             raise KeyboardInterrupt
+        end()
 
     # While it runs, the server handles these itself, and raises them once more when it has stopped: then they must not
     # cut short what is left to stop.
@@ -115,6 +116,8 @@ def serve(settings: Settings) -> None:
         )
         server = uvicorn.Server(config)
         ending.append(server)
+        if service.bug.is_set():  # a part failed before there was a server to end
+            end()
         listening = _listen(settings)
         url = f"http://{settings.host}:{listening.getsockname()[1]}"
         note = settings.data / SERVICE_FILE
@@ -351,12 +354,13 @@ def _keystore(settings: Settings, chain_id: int) -> Keystore:
 
 
 def _operator_key(directory: Path, writer: LedgerWriter, clock: Clock) -> None:
-    """The first operator key, made once and left in a file that only this user reads."""
-    file = directory / OPERATOR_KEY_FILE
-    if file.exists():
-        return
+    """The first operator key, made once and left in a file that only this user reads; the file may be moved away."""
 
-    _, text = writer.run(partial(keys.create, program_id=None, scopes=keys.SCOPES, now_ms=clock()))
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as opened:
-        opened.write(text + "\n")
+    def make(connection: sa.Connection) -> None:
+        if keys.any_operator(connection):
+            return
+        _, text = keys.create(connection, program_id=None, scopes=keys.SCOPES, now_ms=clock())
+        # Before the commit: a crash in between leaves a file that is written anew, not a key that nobody knows.
+        write_durably(directory / OPERATOR_KEY_FILE, text.encode() + b"\n")
+
+    writer.run(make)

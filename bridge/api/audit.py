@@ -8,6 +8,7 @@ from bridge.api.access import Reader
 from bridge.api.context import TheService
 from bridge.api.shapes import Answer, hex_of, problem_answers, time_of
 from bridge.posting.reconciler import DIFFERING_NAMED_MAX, ProgramVerdict, Report
+from exchange.errors import TooBusy
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
 
@@ -87,8 +88,12 @@ class AuditAnswer(Answer):
 @router.get("", responses=problem_answers(401, 403, 503))
 def audit(service: TheService, caller: Reader) -> AuditAnswer:
     """Compare supply, every balance and every position now. A program sees its own row and nothing else."""
-    with service.auditing:
+    if not service.auditing.acquire(blocking=False):
+        raise TooBusy("another audit is under way; ask again when it is done", limit=1)
+    try:
         report = service.reconciler.audit(program_id=caller.program_id)
+    finally:
+        service.auditing.release()
     return _answer(report, whole=caller.program_id is None)
 
 

@@ -80,7 +80,7 @@ class Status(Answer):
 
 
 @router.get("/livez")
-def live() -> dict[str, str]:
+async def live() -> dict[str, str]:
     """The process answers."""
     return {"status": "alive"}
 

@@ -1,5 +1,6 @@
 """Programs and their API keys."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -98,7 +99,9 @@ async def create(body: ProgramBody, service: TheService, _: Operator) -> Program
     new = NewProgram(new_id("program"), body.name, body.symbol, body.currency, rate, body.expiry_days)
     async with service.creating_program:
         first = service.read(lanes.next_key_index)
-        issuer, admin = service.set_up.lane(first), service.set_up.lane(first + 1)
+        # The node is asked in a thread: a silent one must not stop everybody else's requests.
+        issuer = await asyncio.to_thread(service.set_up.lane, first)
+        admin = await asyncio.to_thread(service.set_up.lane, first + 1)
         made = await service.write(
             lambda connection: service.set_up.create_program(connection, new, issuer, admin, service.clock())
         )

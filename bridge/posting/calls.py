@@ -9,7 +9,7 @@ from bridge.chain import contracts
 from bridge.chain.transactions import TRANSACTION_GAS_MAX
 from bridge.store.batches import Control
 from bridge.store.freezing import Frozen, Item
-from bridge.store.lanes import LaneId
+from bridge.store.lanes import Lane, LaneId
 from exchange.points import Points
 from exchange.words import EntryWord, digest
 
@@ -73,6 +73,11 @@ def settle(exchange: bytes, path: Sequence[bytes], items: Sequence[Item], sequen
 def fund(lane_id: int, from_lane: LaneId, to: bytes, wei: int) -> Control:
     """Gas money for a new lane."""
     return Control("fund", f"lane {lane_id}", from_lane, to, b"", GAS_TRANSFER, wei)
+
+
+def tick(lane: Lane) -> Control:
+    """A transaction that does nothing but be mined."""
+    return Control("tick", None, lane.id, lane.address, b"", GAS_TRANSFER)
 
 
 def deploy_exchange(from_lane: LaneId, admin: bytes, operator: bytes, notice_s: int) -> Control:

@@ -201,7 +201,7 @@ def _refused(connection: sa.Connection, found: Batch, reason: str) -> None:
         return
     if found.purpose == "propose":
         terms.set_state(connection, found.subject, terms.FAILED, reason)
-    elif found.purpose == "consent":
+    elif found.purpose == "consent" and terms.by_id(connection, found.subject).state == terms.CONSENTING:
         terms.set_state(connection, found.subject, terms.PROPOSED, reason)
 
 

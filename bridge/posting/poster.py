@@ -81,7 +81,7 @@ class Poster:
             for stream in ready:
                 while self._writer.run(partial(self._freeze, stream_id=stream, fees=fees)):
                     done = True
-        return self._send() or done or bool(unsigned)
+        return self._send() or done
 
     # -- freezing and signing -----------------------------------------------------------------
 
@@ -122,10 +122,12 @@ class Poster:
         assert deployment is not None and deployment.exchange is not None
         return calls.settle(deployment.exchange, tokens, items, stream.last_sequence + 1, valid_until)
 
-    def _sign_once(self, connection: sa.Connection, batch_id: str, fees: Fees) -> None:
+    def _sign_once(self, connection: sa.Connection, batch_id: str, fees: Fees) -> bool:
         batch = batches.by_id(connection, batch_id)
         if batch_id in attempts.without_attempt(connection) and self._has_room(connection, batch.lane_id):
             self._sign(connection, batch, fees)
+            return True
+        return False
 
     def _has_room(self, connection: sa.Connection, lane_id: int) -> bool:
         return lanes.unmined(connection).get(lane_id, 0) < UNMINED_PER_LANE_MAX
@@ -190,17 +192,43 @@ class Poster:
     def _dissolve(self) -> bool:
         """Take apart the batches that the chain can no longer take: all of a stream's have expired at a final block."""
         with self._database.read() as connection:
-            final = blocks.newest_final(connection)
-            expired = [] if final is None else self._expired_streams(connection, final.timestamp)
+            expired = self._expired_streams(connection)
+            overdue = self._overdue_lanes(connection)
         for stream_id in expired:
             self._writer.run(partial(self._dissolve_stream, stream_id=stream_id))
-        return bool(expired)
+        for lane_id in overdue:
+            self._writer.run(partial(self._tick, lane_id=lane_id))
+        return bool(expired or overdue)
 
-    def _expired_streams(self, connection: sa.Connection, final_timestamp: int) -> list[int]:
-        return [one.stream_id for one in batches.in_flight(connection).values() if one.valid_until < final_timestamp]
+    def _expired_streams(self, connection: sa.Connection) -> list[int]:
+        final = blocks.newest_final(connection)
+        if final is None:
+            return []
+        return [one.stream_id for one in batches.in_flight(connection).values() if one.valid_until < final.timestamp]
+
+    def _overdue_lanes(self, connection: sa.Connection) -> list[int]:
+        """Lanes of refused batches whose time is over while no block says so, and none will: nothing is under way."""
+        tip = blocks.tip(connection)
+        if tip is None or attempts.unmined(connection):
+            return []
+        return sorted(
+            {
+                streams.by_id(connection, one.stream_id).lane_id
+                for one in batches.in_flight(connection).values()
+                if one.refused and tip.timestamp <= one.valid_until < self._clock() // 1000
+            }
+        )
+
+    def _tick(self, connection: sa.Connection, lane_id: int) -> None:
+        """Send nothing to ourselves: a chain that mines no empty blocks makes one, and with it time goes on there."""
+        if lane_id in self._overdue_lanes(connection):
+            call = calls.tick(lanes.by_id(connection, lane_id))
+            batches.add_control(connection, call, self._clock())
 
     def _dissolve_stream(self, connection: sa.Connection, stream_id: int) -> None:
         now_ms = self._clock()
+        if stream_id not in self._expired_streams(connection):
+            return  # a reorganisation brought one of them back meanwhile
         count = outcomes.dissolve(connection, stream_id, now_ms)
         _log.warning("stream %s: %s batches expired unposted and were dissolved", stream_id, count)
         stream = streams.by_id(connection, stream_id)

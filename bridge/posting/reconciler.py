@@ -124,13 +124,18 @@ class Reconciler:
             for account, balance in zip(books.accounts, balances, strict=True)
             if account.posted != balance
         ]
-        return ProgramVerdict(books, contracts.decode_uint(supply), contracts.decode_int(position), differing)
+        return ProgramVerdict(books, _held(supply), contracts.decode_int(position) if position else 0, differing)
 
     def _balances(self, token: bytes, accounts: Sequence[HeldAccount], block: KnownBlock) -> list[int]:
         asked = [(token, contracts.encode_balance_of(account.address)) for account in accounts]
-        return [contracts.decode_uint(answer) for answer in self._rpc.call_many(asked, block.number)]
+        return [_held(answer) for answer in self._rpc.call_many(asked, block.number)]
 
     def _require_still_there(self, block: KnownBlock) -> None:
         found = self._rpc.block(block.number)
         if found is None or found.hash != block.hash:
             raise ChainUnreachable(f"The node no longer has block {block.number} that was audited; ask again.")
+
+
+def _held(answer: bytes) -> int:
+    """A number of points. A contract that is not yet there at this block answers nothing, and holds nothing."""
+    return contracts.decode_uint(answer) if answer else 0

@@ -114,16 +114,16 @@ def _position(connection: sa.Connection, program_id: str) -> int:
     """What posted swaps made the program owe (below zero) or be owed, leg by leg: of one swap, one may be skipped."""
 
     def total(column: sa.ColumnElement[str]) -> int:
-        return (
-            connection.scalar(
-                sa.select(sa.func.coalesce(sa.func.sum(entry.c.amount * terms.c.settlement_price_micro), 0))
-                .join(swap, swap.c.operation_id == entry.c.operation_id)
-                .join(terms, terms.c.id == swap.c.terms_id)
-                .join(operation, operation.c.id == swap.c.operation_id)
-                .where(column == program_id, entry.c.credit.is_(True), entry.c.state == "posted")
-            )
-            or 0
+        # Multiplied here, since the product of many points and a high price may be more than the database counts to.
+        rows = connection.execute(
+            sa.select(terms.c.settlement_price_micro, sa.func.sum(entry.c.amount))
+            .join(swap, swap.c.terms_id == terms.c.id)
+            .join(entry, entry.c.operation_id == swap.c.operation_id)
+            .join(operation, operation.c.id == swap.c.operation_id)
+            .where(column == program_id, entry.c.credit.is_(True), entry.c.state == "posted")
+            .group_by(terms.c.settlement_price_micro)
         )
+        return sum(price * int(points) for price, points in rows)
 
     return total(swap.c.to_program_id) - total(operation.c.program_id)
 

@@ -11,12 +11,14 @@ from bridge.store.ids import new_id, request_hash
 from bridge.store.operations import NOTHING_EARNED, Known, Operation
 from bridge.store.programs import Program
 from bridge.store.schema import account, entry, lot, member, operation, program, stream
-from exchange.errors import SarrafError, UnknownMember, UnknownProgram
+from exchange.errors import InvalidAmount, SarrafError, UnknownMember, UnknownProgram
 from exchange.operations import OperationKind, OperationState
 from exchange.points import Points, points
 from exchange.words import EntryKind, entry_tag
 
 DAY_MS = 86_400_000
+#: Points that one program may ever issue: its books count in 64 bits with a sign.
+ISSUED_MAX = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class _Desk:
     program: Program
     stream_id: int
     issued_id: int
+    issued: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,12 @@ class _Accepted:
 
 # Written once: building a statement anew costs more than running it.
 _FIND_DESK = (
-    sa.select(program, stream.c.id.label("stream_id"), account.c.id.label("issued_id"))
+    sa.select(
+        program,
+        stream.c.id.label("stream_id"),
+        account.c.id.label("issued_id"),
+        (account.c.debits_pending + account.c.debits_posted).label("issued"),
+    )
     .join(stream, stream.c.key == program.c.id)
     .join(
         account,
@@ -116,6 +124,7 @@ def accept(
     seen = operations.known(connection, program_id, [request.key for request in requests])
     enrolled = _enrolled(connection, program_id, requests)
     accepted: list[_Accepted] = []
+    issuing = 0
     answers: list[EarnAnswer] = []
     for request in requests:
         fingerprint = request.fingerprint()
@@ -126,10 +135,12 @@ def accept(
                 answers.append(EarnAnswer(request.key, before.id, before.points, True, before.reason))
                 continue
             one = _accept_one(desk, request, fingerprint, enrolled, now_ms)
+            _require_room(desk, issuing, one.points)
         except SarrafError as refusal:
             answers.append(EarnAnswer(request.key, None, 0, False, None, refusal))
             continue
         accepted.append(one)
+        issuing += one.points
         made = one.operation
         # The same key twice at once: the second is a repeat of the first.
         seen[request.key] = Known(made.id, made.points, made.state, made.reason, fingerprint)
@@ -144,10 +155,10 @@ def _desk(connection: sa.Connection, program_id: str) -> _Desk:
     if row is None:
         raise UnknownProgram(f"there is no program {program_id}", field="program_id")
     fields = dict(row._mapping)
-    stream_id, issued_id = fields.pop("stream_id"), fields.pop("issued_id")
+    stream_id, issued_id, issued = (fields.pop(name) for name in ("stream_id", "issued_id", "issued"))
     found = programs.of_fields(fields)
     assert found.deployed_token
-    return _Desk(found, stream_id, issued_id)
+    return _Desk(found, stream_id, issued_id, issued)
 
 
 def _enrolled(
@@ -189,6 +200,17 @@ def _accept_one(
         assert request.spend_minor is not None
         amount = desk.program.earning_rate.award(request.spend_minor)
     return _Accepted(request, fingerprint, _operation(desk, request, who, amount, now_ms), who.account_id)
+
+
+def _require_room(desk: _Desk, accepted: int, amount: int) -> None:
+    left = ISSUED_MAX - desk.issued - accepted
+    if amount > left:
+        raise InvalidAmount(
+            f"program {desk.program.symbol} has issued nearly all the points that its books can count",
+            field="points",
+            limit=left,
+            nearest=left or None,
+        )
 
 
 def _operation(desk: _Desk, request: EarnRequest, who: _Enrolled, amount: Points, now_ms: int) -> Operation:

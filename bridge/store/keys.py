@@ -88,3 +88,9 @@ def revoke(connection: sa.Connection, key_id: str, now_ms: int) -> None:
     )
     if done.rowcount == 0:
         raise UnknownKey(f"there is no live key {key_id}", field="key_id")
+
+
+def any_operator(connection: sa.Connection) -> bool:
+    """Whether a live operator key exists."""
+    live = sa.select(api_key.c.id).where(api_key.c.program_id.is_(None), api_key.c.revoked_ms.is_(None))
+    return connection.execute(live.limit(1)).one_or_none() is not None

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from bridge.store import accounts, lots
 from bridge.store.accounts import Account
-from exchange.errors import InsufficientPoints
+from exchange.errors import CannotSplit, InsufficientPoints
+from exchange.legs import ACCOUNTS_MAX
 from exchange.lots import Lot, Take, spend, spendable
 from exchange.points import Points
 
@@ -53,6 +54,14 @@ class Purse:
             raise self.short(amount) from None
         for one in takes:
             taken.setdefault(owner[one.lot_id], []).append(one)
+        if len(taken) > ACCOUNTS_MAX:
+            nearest = sum(one.amount for takes in list(taken.values())[:ACCOUNTS_MAX] for one in takes)
+            raise CannotSplit(
+                f"the points lie in {len(taken)} accounts, and one operation takes from {ACCOUNTS_MAX} at the most",
+                field="points",
+                limit=ACCOUNTS_MAX,
+                nearest=nearest,
+            )
         return taken
 
     def take_from(self, account_id: int, amount: Points) -> list[Take[int]]:
