@@ -209,7 +209,7 @@ class Poster:
     def _overdue_lanes(self, connection: sa.Connection) -> list[int]:
         """Lanes of refused batches whose time is over while no block says so, and none will: nothing is under way."""
         tip = blocks.tip(connection)
-        if tip is None or attempts.unmined(connection):
+        if tip is None or attempts.unmined(connection) or attempts.without_attempt(connection):
             return []
         return sorted(
             {

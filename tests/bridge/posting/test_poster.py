@@ -5,6 +5,7 @@ import json
 import pytest
 
 from bridge.chain.errors import ChainUnreachable
+from bridge.chain.finality import FinalityRule
 from bridge.posting import calls, poster
 from bridge.posting.poster import RESEND_AFTER_MS, UNMINED_PER_LANE_MAX
 from bridge.store import attempts, batches, chainstate, freezing
@@ -254,6 +255,28 @@ def test_step__after_the_chain_refused_a_batch__freezes_nothing_until_it_is_diss
     office.mine()
     assert office.states(refused, later) == ["confirmed"] * 2
     assert office.chain.state.balances.total() == 3
+
+
+def test_step__on_a_chain_without_empty_blocks__makes_one_so_that_a_refused_batch_can_be_dissolved(
+    office: Office, ann: Member
+) -> None:
+    office.finality = FinalityRule.parse("depth:0")
+    office.begin()
+    refused = office.ledger.earn(ann, 1)
+    office.poster.step()
+    office.chain.refused = {digest(office.chain.sent[0])}
+    office.mine()
+    office.poster.step()
+    assert len(office.chain.sent) == 1, "its time is not over"
+    office.ledger.now_ms += (BATCH_LIFE_S + 1) * 1000
+    for _ in range(3):
+        office.poster.step()
+    assert len(office.chain.sent) == 2, "one block is enough"
+    office.mine()
+    office.poster.step()
+    office.poster.step()
+    office.mine()
+    assert office.states(refused) == ["final"]
 
 
 def test_step__of_a_batch_that_expired__dissolves_it_only_when_that_is_final(office: Office, ann: Member) -> None:

@@ -104,3 +104,20 @@ def test_audit__before_a_final_block__has_nothing_to_compare(office: Office) -> 
         connection.execute(block.update().values(final=False))
     with pytest.raises(NothingToAudit):
         office.reconciler.audit()
+
+
+def test_audit__of_contracts_that_are_not_there_yet_at_the_final_block__finds_that_they_hold_nothing(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.mine(3)
+    monkeypatch.setattr(office.chain, "call_many", lambda calls, _block: [b""] * len(calls))
+    report = office.reconciler.audit()
+    assert [one.supply for one in report.programs] == [0, 0, 0]
+    assert report.differences == 0
+
+
+def test_audit__of_contracts_that_are_gone__finds_that_what_the_ledger_holds_is_missing(
+    swapped: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(swapped.chain, "call_many", lambda calls, _block: [b""] * len(calls))
+    assert swapped.reconciler.audit().differences > 0

@@ -142,3 +142,17 @@ def test_accept__of_several__tells_each(ledger: Ledger, air: Program) -> None:
     told = [ledger.earn(ann, amount) for amount in (1, 2, 3)]
     found, _ = ledger.ask(events.after, 0, air.id)
     assert [(one.operation_id, one.state) for one in found] == [(each, "accepted") for each in told]
+
+
+def test_accept__of_more_than_a_programs_books_can_count__is_refused_with_what_is_left(
+    ledger: Ledger, air: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = ledger.member(air, "ann")
+    monkeypatch.setattr(earns, "ISSUED_MAX", 10)
+    ledger.earn(ann, 4)
+    first, second, third = ledger.earn_many(
+        ann.program_id, [earn_of(ann, amount, ledger.key()) for amount in (5, 2, 1)]
+    )
+    assert first.refusal is None and third.refusal is None
+    assert isinstance(second.refusal, InvalidAmount)
+    assert (second.refusal.limit, second.refusal.nearest) == (1, 1)

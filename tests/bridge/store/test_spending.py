@@ -5,7 +5,7 @@ import pytest
 from bridge.store import accounts, lots, spending
 from bridge.store.members import Member
 from bridge.store.programs import Program
-from exchange.errors import InsufficientPoints
+from exchange.errors import CannotSplit, InsufficientPoints
 from tests.bridge.store.ledgers import DAY_MS, Ledger
 
 
@@ -121,3 +121,13 @@ def test_listed_lots__of_a_member__stand_in_the_order_in_which_they_expire(ledge
     found = ledger.ask(lots.of_member, ann.id)
     assert [(one.operation_id, one.remaining) for one in found] == [(second, 20)]
     assert first != second
+
+
+def test_take__from_more_accounts_than_one_operation_can__names_what_can_be_taken(
+    ledger: Ledger, ann: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.earn(ann, 10)
+    monkeypatch.setattr(spending, "ACCOUNTS_MAX", 0)
+    with pytest.raises(CannotSplit) as refused:
+        ledger.redeem(ann, 5)
+    assert (refused.value.limit, refused.value.nearest) == (0, 0)
