@@ -4,7 +4,7 @@ These are plain dictionaries, exactly as the service sent them: a client keeps w
 a new field. Amounts are integers of points, money is integer micro-units, times are RFC 3339 strings in UTC.
 """
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 ProgramState = Literal["deploying", "active"]
 TermsState = Literal[
@@ -36,6 +36,13 @@ class Ratio(TypedDict):
     to_units: int
 
 
+class Limit(TypedDict):
+    """A limit of posting: so many points at once, so many come back each second."""
+
+    capacity: int
+    refill_per_second: int
+
+
 class Program(TypedDict):
     """A loyalty program and its token."""
 
@@ -48,8 +55,58 @@ class Program(TypedDict):
     state: str
     token: str | None
     issuer: str | None
+    standby_issuer: str | None
+    guardian: str | None
     admin: str | None
+    transferable: bool
+    limits: dict[str, Limit]
+    credit_limit_micro: int
     created_at: str
+
+
+class LimitNow(Limit):
+    """A limit, and the points that it lets through now."""
+
+    available: int
+
+
+class PowerCall(TypedDict):
+    """A call of a program's guardian or admin; `ready_at` None: it can be made at once."""
+
+    id: str
+    call: Literal["pause", "unpause", "set-limit"]
+    limit: str | None
+    capacity: int | None
+    refill_per_second: int | None
+    ready_at: str | None
+    state: Literal["queued", "submitted", "confirmed", "final", "given_up", "failed"]
+    reason: str | None
+    created_at: str
+
+
+class PowerCalls(TypedDict):
+    """The calls that a request queued."""
+
+    program_id: str
+    calls: list[PowerCall]
+
+
+class ProgramOnChain(TypedDict):
+    """What a program's token and the exchange say at `block`, and the program's last calls."""
+
+    program_id: str
+    token: str
+    block: int
+    paused: bool
+    issuer: str
+    standby_issuer: str | None
+    guardian: str
+    admin: str
+    limits: dict[str, LimitNow]
+    sequence: int
+    position_micro: int
+    credit_limit_micro: int
+    calls: list[PowerCall]
 
 
 class ProgramPage(TypedDict):
@@ -144,14 +201,22 @@ class Step(TypedDict):
 
 
 class SwapDetail(TypedDict):
-    """The other half of a swap: what arrives, where, and under which terms."""
+    """The other half of a swap: what arrives, where, and under which terms; a holder's own names no quote or terms."""
 
     to_program_id: str
-    to_member_id: str
+    to_member_id: str | None
     points_out: int
-    quote_id: str
-    terms_id: str
-    settlement_micro: int
+    quote_id: str | None
+    terms_id: str | None
+    settlement_micro: int | None
+
+
+class Throttle(TypedDict):
+    """The limit under which an operation's batch waits for room."""
+
+    limit: str
+    needed: int
+    available: int
 
 
 class Operation(TypedDict):
@@ -160,19 +225,86 @@ class Operation(TypedDict):
     id: str
     kind: str
     program_id: str
-    member_id: str
+    member_id: str | None
     points: int
     state: str
     reason: str | None
-    idempotency_key: str
+    idempotency_key: str | None
     tag: str | None
     created_at: str
     occurred_at: str | None
     steps: list[Step]
     batch_id: str | None
+    throttled: Throttle | None
     transaction: str | None
     block: int | None
     swap: SwapDetail | None
+
+
+class WalletChallenge(TypedDict):
+    """What a wallet is to sign, so that it can be bound to a member's account: `message`, as it stands."""
+
+    nonce: str
+    domain: str
+    address: str
+    statement: str
+    uri: str
+    version: str
+    chain_id: int
+    issued_at: str
+    expires_at: str
+    message: str
+
+
+class Wallet(TypedDict):
+    """A wallet of a member, and how many points it holds."""
+
+    id: str
+    program_id: str
+    member_id: str
+    address: str
+    reference: str
+    account: str
+    state: str
+    effective_at: str | None
+    points: int
+    bind_operation_id: str
+    unbind_operation_id: str | None
+    created_at: str
+
+
+class Wallets(TypedDict):
+    """A member's wallets, the newest first."""
+
+    items: list[Wallet]
+
+
+class Transaction(TypedDict):
+    """A transaction for the holder of a wallet to send."""
+
+    chain_id: int
+    to: str
+    data: str
+
+
+class HolderCall(TypedDict):
+    """A call of a wallet: `typed_data` to sign, or `transaction` to send; `cancellation` voids it on the chain."""
+
+    id: str
+    wallet_id: str
+    kind: str
+    state: str
+    reason: str | None
+    points: int
+    number: int
+    path: list[str] | None
+    min_out: int | None
+    expires_at: str
+    typed_data: dict[str, Any]
+    transaction: Transaction
+    cancellation: Transaction
+    operation_id: str | None
+    created_at: str
 
 
 class OperationPage(TypedDict):
@@ -244,6 +376,8 @@ class Terms(TypedDict):
     increment: int
     settlement_price_micro: int
     currency: str
+    managed_cap: int
+    wallet_cap: int
     state: str
     effective_at: str | None
     proposed_by: str
@@ -294,7 +428,7 @@ class Block(TypedDict):
 
 
 class Difference(TypedDict):
-    """One account whose ledger balance is not its balance on chain."""
+    """One account whose ledger balance is not its balance on chain; a wallet has no reference."""
 
     account: str
     reference: str | None
@@ -378,6 +512,7 @@ class PostingStatus(TypedDict):
 
     accepted_waiting: int
     batches_in_flight: int
+    batches_throttled: int
     oldest_waiting_s: float | None
     breaker: Breaker | None
 

@@ -1,5 +1,6 @@
 """The one place where the parts are wired together."""
 
+import dataclasses
 import fcntl
 import json
 import logging
@@ -36,6 +37,7 @@ from bridge.posting.service import Posting
 from bridge.posting.setup import SetUp
 from bridge.settings import Settings
 from bridge.store import blocks, chainstate, keys
+from bridge.store.chainstate import Times
 from bridge.store.database import Database
 from bridge.store.writer import LedgerWriter
 from exchange.errors import Conflict, Unavailable
@@ -87,7 +89,7 @@ class DeploymentSlow(Unavailable):
 def serve(settings: Settings) -> None:
     """Run the service until SIGTERM or Ctrl-C; when it returns, everything is stopped and saved.
 
-    Raises DataInUse, SettingsIncomplete, ChainError, and ServiceFailed when a bug stopped it.
+    Raises DataInUse, SettingsIncomplete, TimesTooLong, ChainError, and ServiceFailed when a bug stopped it.
     """
     _log_to_stderr(settings.log_level)
     ending: list[uvicorn.Server] = []
@@ -176,7 +178,7 @@ def deploy(settings: Settings) -> dict[str, object]:
             "block": record.block_number,
             "transaction": f"0x{record.transaction_hash.hex()}",
             "genesis": f"0x{record.genesis_hash.hex()}",
-            "notice_s": record.notice_s,
+            **dataclasses.asdict(record.times),
         }
         file = settings.data / f"deployment-{record.chain_id}.json"
         write_durably(file, json.dumps(answer, indent=2).encode() + b"\n", mode=0o644)
@@ -254,7 +256,7 @@ class Running(AbstractContextManager[Service]):
         keystore = _keystore(settings, chain_id)
         finality = _finality(settings)
         set_up = SetUp(rpc, keystore, finality, funds_wei=settings.lane_funds_wei)
-        writer.run(lambda connection: set_up.bind(connection, notice_s=settings.notice_s, now_ms=self._clock()))
+        writer.run(lambda connection: set_up.bind(connection, times=_times(settings), now_ms=self._clock()))
         _operator_key(settings.data, writer, self._clock)
         reconciler = Reconciler(database=database, rpc=rpc, clock=self._clock)
         follower = Follower(
@@ -328,6 +330,16 @@ def _take_data(directory: Path) -> IO[str]:
             f"another process serves {directory}; stop it, or name another directory", field="data"
         ) from None
     return lock
+
+
+def _times(settings: Settings) -> Times:
+    return Times(
+        delay_s=settings.delay,
+        notice_s=settings.notice,
+        longest_quote_s=settings.quote_life_s,
+        longest_batch_s=settings.longest_batch_s,
+        cap_period_s=settings.cap_period_s,
+    )
 
 
 def _finality(settings: Settings) -> FinalityRule:

@@ -29,14 +29,18 @@ from bridge.answers import (
     BulkAnswer,
     EarningRate,
     EarnItem,
+    HolderCall,
+    Limit,
     Link,
     LinkCode,
     Member,
     MemberPage,
     Operation,
     OperationPage,
+    PowerCalls,
     Program,
     ProgramKey,
+    ProgramOnChain,
     ProgramPage,
     Quote,
     Ratio,
@@ -44,6 +48,9 @@ from bridge.answers import (
     Status,
     Terms,
     TermsPage,
+    Wallet,
+    WalletChallenge,
+    Wallets,
 )
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -195,15 +202,26 @@ class Client:
         currency: str,
         earning_rate: EarningRate,
         expiry_days: int | None = None,
+        limits: Mapping[str, Limit] | None = None,
+        transferable: bool = False,
+        credit_limit_micro: int | None = None,
     ) -> Program:
-        """Ask for a program; its token is being deployed until its state is "active"."""
-        body = {
+        """Ask for a program; its token is being deployed until its state is "active".
+
+        `limits` by name (issuance, redemption, release) and the credit limit are the service's own where left out.
+        """
+        body: dict[str, object] = {
             "name": name,
             "symbol": symbol,
             "currency": currency,
             "earning_rate": earning_rate,
             "expiry_days": expiry_days,
+            "transferable": transferable,
         }
+        if limits is not None:
+            body["limits"] = dict(limits)
+        if credit_limit_micro is not None:
+            body["credit_limit_micro"] = credit_limit_micro
         return cast(Program, self._post("/v1/programs", body))
 
     def program(self, program_id: str) -> Program:
@@ -214,6 +232,22 @@ class Client:
         """All programs, page by page."""
         for page in self._pages("/v1/programs", {}, page_items=None):
             yield from cast(ProgramPage, page)["items"]
+
+    def program_on_chain(self, program_id: str) -> ProgramOnChain:
+        """What a program's token says now, and the last calls of its guardian and admin."""
+        return cast(ProgramOnChain, self._get(f"/v1/programs/{_part(program_id)}/chain"))
+
+    def pause(self, program_id: str) -> PowerCalls:
+        """Stop a program's posting at once; pausing twice is pausing once."""
+        return cast(PowerCalls, self._post(f"/v1/programs/{_part(program_id)}/pause", None, repeatable=True))
+
+    def unpause(self, program_id: str) -> PowerCalls:
+        """Announce that a program's posting goes on."""
+        return cast(PowerCalls, self._post(f"/v1/programs/{_part(program_id)}/unpause", None))
+
+    def set_limits(self, program_id: str, limits: Mapping[str, Limit]) -> PowerCalls:
+        """Change limits: at once where neither number grows, else announced."""
+        return cast(PowerCalls, self._post(f"/v1/programs/{_part(program_id)}/limits", dict(limits)))
 
     def create_key(self, program_id: str, scopes: Sequence[str]) -> ProgramKey:
         """A new key of a program. The secret is in this answer only."""
@@ -279,6 +313,74 @@ class Client:
         body = {"member_number": member_number, "points": points}
         return self._operation("/v1/redemptions", body, key=key, wait_s=wait_s)
 
+    # Wallets
+
+    def wallet_challenge(self, member_id: str, address: str, *, reference: str | None = None) -> WalletChallenge:
+        """What the wallet at `address` is to sign. Asking again is harmless: a spare challenge runs out unused."""
+        path = f"/v1/members/{_part(member_id)}/wallet-challenges"
+        return cast(WalletChallenge, self._post(path, {"address": address, "reference": reference}, repeatable=True))
+
+    def bind_wallet(self, member_id: str, *, message: str, signature: str) -> Wallet:
+        """Bind the wallet that signed the message."""
+        path = f"/v1/members/{_part(member_id)}/wallets"
+        return cast(Wallet, self._post(path, {"message": message, "signature": signature}))
+
+    def wallets(self, member_id: str) -> list[Wallet]:
+        """A member's wallets, the newest first."""
+        return cast(Wallets, self._get(f"/v1/members/{_part(member_id)}/wallets"))["items"]
+
+    def wallet(self, member_id: str, wallet_id: str) -> Wallet:
+        """One wallet of a member."""
+        return cast(Wallet, self._get(f"/v1/members/{_part(member_id)}/wallets/{_part(wallet_id)}"))
+
+    def unbind_wallet(self, member_id: str, wallet_id: str) -> Wallet:
+        """End a binding; ending it twice is ending it once."""
+        path = f"/v1/members/{_part(member_id)}/wallets/{_part(wallet_id)}"
+        return cast(Wallet, _json(self._send("DELETE", path, repeatable=True)))
+
+    def release(self, member_id: str, wallet_id: str, *, key: str, points: int, wait_s: int | None = None) -> Posted:
+        """Move points from the member's account to its bound wallet."""
+        body = {"wallet_id": wallet_id, "points": points}
+        return self._operation(f"/v1/members/{_part(member_id)}/releases", body, key=key, wait_s=wait_s)
+
+    def holder_call(
+        self,
+        wallet_id: str,
+        *,
+        kind: str,
+        points: int,
+        path: Sequence[str] | None = None,
+        min_out: int | None = None,
+        expires_in_s: int | None = None,
+    ) -> HolderCall:
+        """What the wallet's holder signs or sends to redeem, deposit or swap. A spare one runs out unused.
+
+        For a swap, `path` is the ids of the programs behind the wallet's own, the destination last.
+        """
+        asked = {
+            "kind": kind,
+            "points": points,
+            "path": None if path is None else list(path),
+            "min_out": min_out,
+            "expires_in_s": expires_in_s,
+        }
+        body = {name: value for name, value in asked.items() if value is not None}
+        return cast(HolderCall, self._post(f"/v1/wallets/{_part(wallet_id)}/calls", body, repeatable=True))
+
+    def show_holder_call(self, wallet_id: str, call_id: str) -> HolderCall:
+        """One call of a wallet."""
+        return cast(HolderCall, self._get(f"/v1/wallets/{_part(wallet_id)}/calls/{_part(call_id)}"))
+
+    def sign_holder_call(self, wallet_id: str, call_id: str, signature: str) -> HolderCall:
+        """Hand in the wallet's signature, to be relayed."""
+        path = f"/v1/wallets/{_part(wallet_id)}/calls/{_part(call_id)}/signature"
+        return cast(HolderCall, self._post(path, {"signature": signature}))
+
+    def cancel_holder_call(self, wallet_id: str, call_id: str) -> HolderCall:
+        """Withdraw a call that was not relayed; withdrawing it twice is withdrawing it once."""
+        path = f"/v1/wallets/{_part(wallet_id)}/calls/{_part(call_id)}"
+        return cast(HolderCall, _json(self._send("DELETE", path, repeatable=True)))
+
     # Terms, quotes and swaps
 
     def propose_terms(
@@ -291,9 +393,11 @@ class Client:
         increment: int,
         settlement_price_micro: int,
         currency: str = "USD",
+        managed_cap: int | None = None,
+        wallet_cap: int | None = None,
     ) -> Terms:
-        """Propose terms for one direction; the other program consents."""
-        body = {
+        """Propose terms for one direction; the other program consents. Caps are the service's own where left out."""
+        body: dict[str, object] = {
             "from_program_id": from_program_id,
             "to_program_id": to_program_id,
             "ratio": ratio,
@@ -301,6 +405,9 @@ class Client:
             "increment": increment,
             "settlement_price_micro": settlement_price_micro,
             "currency": currency,
+        }
+        body |= {
+            name: cap for name, cap in (("managed_cap", managed_cap), ("wallet_cap", wallet_cap)) if cap is not None
         }
         return cast(Terms, self._post("/v1/terms", body))
 

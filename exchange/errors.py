@@ -20,6 +20,7 @@ the leaf's `type` says which.
       Invalid                      422  can never be right as it is
         InvalidAmount  BelowMinimum  NothingOut
         InvalidRatio  InvalidTerms
+        OverLimit
         LinkCodeInvalid
         IdempotencyKeyReused
       Unavailable                  503  right, but not now
@@ -224,6 +225,12 @@ class InvalidTerms(Invalid):
     """Raised when terms contradict themselves or go beyond what the exchange can hold."""
 
     type = "invalid-terms"
+
+
+class OverLimit(Invalid):
+    """Raised when an amount is more than a program's limit, or a cap, lets through in one piece."""
+
+    type = "over-limit"
 
 
 class LinkCodeInvalid(Invalid):

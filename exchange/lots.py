@@ -58,6 +58,24 @@ def spend(lots: Iterable[Lot[LotId]], amount: Points, now: int) -> list[Take[Lot
     return takes
 
 
+def draw(lots: Iterable[Lot[LotId]], amount: Points) -> list[Take[LotId]]:
+    """Which lots `amount` comes from when a holder moves it: like `spend`, but expired points move like any others.
+
+    The chain knows no expiry, so a holder may move expired points too; whoever receives them receives them expired. The
+    lots hold at least `amount`: a holder cannot move what is not there.
+    """
+    takes: list[Take[LotId]] = []
+    left = amount
+    for lot in _in_order(lots):
+        if left == 0:
+            break
+        taken = Points(min(left, lot.remaining))
+        takes.append(Take(lot.id, taken))
+        left = Points(left - taken)
+    assert left == 0, f"the lots hold {left} points less than were moved"
+    return takes
+
+
 def expired(lots: Iterable[Lot[LotId]], now: int) -> list[Lot[LotId]]:
     """The lots that still hold points and whose time is over at `now`, earliest first."""
     return [lot for lot in _in_order(lots) if _is_expired(lot, now)]

@@ -10,6 +10,11 @@ class OperationKind(StrEnum):
     EARN = "earn"
     REDEMPTION = "redemption"
     SWAP = "swap"
+    BIND = "bind"
+    UNBIND = "unbind"
+    RELEASE = "release"
+    DEPOSIT = "deposit"
+    TRANSFER = "transfer"
 
 
 class OperationState(StrEnum):

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 
 from exchange.errors import InvalidTerms
-from exchange.points import MICRO_UNITS_MAX, POINTS_MAX, MicroUnits, Points
+from exchange.points import POINTS_MAX, MicroUnits, Points
 from exchange.ratio import Ratio
 
-VERSION_MAX = 2**32 - 1
-"""The contract counts the versions of a direction in 32 bits."""
+VERSION_MAX = 2**24 - 1
+"""The contract counts the versions of a direction in 24 bits."""
+
+PRICE_MAX = MicroUnits(2**48 - 1)
+"""The contract keeps a price in 48 bits."""
 
 TIME_MAX = 2**63 - 1
 """Unix seconds, as a database keeps them: a signed 64-bit integer."""
@@ -20,7 +23,7 @@ class Terms:
     `minimum` and `increment` are source points: the amounts in are `minimum`, `minimum + increment`, and so
     on. `settlement_price` is what the source program owes for each destination point. `version` is 0 until
     the contract has numbered the proposal; `effective_at` is in Unix seconds, and None until both programs
-    consented.
+    consented. The caps are source points that managed accounts, and holders of wallets, may swap in a period.
 
     Raises `InvalidTerms` naming the field that is at fault.
     """
@@ -34,6 +37,8 @@ class Terms:
     increment: Points
     settlement_price: MicroUnits
     effective_at: int | None
+    managed_cap: int = POINTS_MAX
+    wallet_cap: int = 0
 
     def __post_init__(self) -> None:
         if self.source == self.destination:
@@ -41,7 +46,9 @@ class Terms:
         _check_whole("version", self.version, 0, VERSION_MAX)
         _check_whole("minimum", self.minimum, 1, POINTS_MAX)
         _check_whole("increment", self.increment, 1, POINTS_MAX)
-        _check_whole("settlement_price", self.settlement_price, 0, MICRO_UNITS_MAX)
+        _check_whole("settlement_price", self.settlement_price, 0, PRICE_MAX)
+        _check_whole("managed_cap", self.managed_cap, 0, POINTS_MAX)
+        _check_whole("wallet_cap", self.wallet_cap, 0, POINTS_MAX)
         if self.effective_at is not None:
             _check_whole("effective_at", self.effective_at, 0, TIME_MAX)
 

@@ -24,7 +24,9 @@ _TAG_AT = _AMOUNT_AT + AMOUNT_BYTES
 class EntryKind(IntEnum):
     """Why an entry was posted.
 
-    Below 16 stand a program's credits, from 17 on its debits; a swap's legs have a kind of their own.
+    Below 16 stand a program's credits, from 17 to 32 its debits; a swap's legs, releases to wallets and bindings of
+    wallets have kinds of their own. A binding moves no points and is two words; see `binding_words`. What stands above
+    64 is never posted: holders do it themselves on the chain, and the books follow.
     """
 
     EARN = 1
@@ -37,10 +39,14 @@ class EntryKind(IntEnum):
     FEE = 20
     ADJUSTMENT_DOWN = 21
     SWAP = 33
+    RELEASE = 49
+    BIND = 50
+    DEPOSIT = 65
+    TRANSFER = 66
 
     @property
     def is_credit(self) -> bool:
-        """Whether the entry adds to the account it names; a swap's leg takes from it."""
+        """Whether the entry adds to the account it names; all others but a binding take from it."""
         return self.value < 16
 
 
@@ -72,6 +78,15 @@ class EntryWord:
             amount=Points(int.from_bytes(word[_AMOUNT_AT:_TAG_AT], "big")),
             tag=bytes(word[_TAG_AT:]),
         )
+
+
+def binding_words(reference: bytes, wallet: bytes | None, tag: bytes) -> bytes:
+    """The 64 bytes that bind `reference` to a wallet's address, or to none."""
+    assert len(reference) == REFERENCE_BYTES, "a reference has 20 bytes"
+    assert wallet is None or len(wallet) == ADDRESS_BYTES, "a wallet's address has 20 bytes"
+    assert len(tag) == TAG_BYTES, "a tag has 5 bytes"
+    word = b"".join((reference, EntryKind.BIND.to_bytes(1), bytes(AMOUNT_BYTES), tag))
+    return word + (wallet or b"").rjust(WORD_BYTES, b"\0")
 
 
 def account_address(token: bytes, reference: bytes) -> bytes:

@@ -33,6 +33,7 @@ SETTINGS: Final[dict[str, Any]] = {
 }
 OUTPUTS: Final = [
     "abi",
+    "userdoc",
     "evm.bytecode.object",
     "evm.deployedBytecode.object",
     "evm.deployedBytecode.immutableReferences",

@@ -61,6 +61,7 @@ def _program_with_scope(scope: str) -> Callable[[ApiKey], Awaitable[str]]:
 Operator = Annotated[ApiKey, Depends(_with_scope("operator"))]
 Reader = Annotated[ApiKey, Depends(_with_scope("read"))]
 TermsKeeper = Annotated[ApiKey, Depends(_with_scope("terms"))]
+PowersKeeper = Annotated[ApiKey, Depends(_with_scope("powers"))]
 #: The id of the program whose key asks, for calls that only a program makes.
 EarningProgram = Annotated[str, Depends(_program_with_scope("earn"))]
 RedeemingProgram = Annotated[str, Depends(_program_with_scope("redeem"))]

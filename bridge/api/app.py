@@ -10,15 +10,19 @@ from bridge.api import (
     earns,
     events,
     health,
+    holder_calls,
     links,
     members,
     operations,
+    powers,
     problems,
     programs,
     quotes,
     redemptions,
+    releases,
     swaps,
     terms,
+    wallets,
 )
 from bridge.api.context import Service
 from bridge.api.envelope import Envelope
@@ -27,10 +31,14 @@ from bridge.api.shapes import REFUSED
 
 RESOURCES = (
     programs,
+    powers,
     members,
     links,
     earns,
     redemptions,
+    wallets,
+    releases,
+    holder_calls,
     terms,
     quotes,
     swaps,

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from bridge.api.access import Reader
 from bridge.api.context import TheService
-from bridge.api.shapes import Answer, hex_of, problem_answers, time_of
+from bridge.api.shapes import Answer, hex_of, hexadecimal, problem_answers, time_of
 from bridge.posting.reconciler import DIFFERING_NAMED_MAX, ProgramVerdict, Report
 from exchange.errors import TooBusy
 
@@ -24,7 +24,7 @@ class DifferenceAnswer(Answer):
     """One account about which ledger and chain disagree."""
 
     account: str
-    reference: str
+    reference: str | None
     ledger: int
     chain: int
 
@@ -145,7 +145,7 @@ def _program(one: ProgramVerdict) -> AuditedProgram:
         differing=[
             DifferenceAnswer(
                 account=hex_of(each.account.address),
-                reference=hex_of(each.account.reference),
+                reference=hexadecimal(each.account.reference),
                 ledger=each.account.posted,
                 chain=each.chain,
             )

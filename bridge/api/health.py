@@ -58,6 +58,7 @@ class PostingStatus(Answer):
 
     accepted_waiting: int
     batches_in_flight: int
+    batches_throttled: int
     oldest_waiting_s: float | None
     breaker: Breaker | None
 
@@ -87,7 +88,10 @@ async def live() -> dict[str, str]:
 
 @router.get("/readyz", responses={503: {"model": Readiness}})
 def ready(response: Response, service: TheService) -> Readiness:
-    """Whether the service can do its work: writer, chain, follower, contracts, signers, breaker."""
+    """Whether the service can do its work: writer, chain, follower, contracts, signers, breaker.
+
+    Batches that wait for room under a limit are told too, and fail nothing: they go on by themselves.
+    """
     checks = [
         _writer(service),
         _chain(service),
@@ -95,6 +99,7 @@ def ready(response: Response, service: TheService) -> Readiness:
         _exchange(service),
         _signers(service),
         _breaker(service),
+        _limits(service),
     ]
     all_ok = all(check.ok for check in checks)
     if not all_ok:
@@ -126,7 +131,8 @@ def status(service: TheService, _: Annotated[None, Depends(_known)]) -> Status:
             members=members.count(connection),
             programs=len(programs.all_programs(connection)),
         )
-        in_flight = batches.count_unmined(connection)
+        in_flight = batches.count_unmined(connection, now_ms)
+        throttled = batches.count_throttled(connection)
     indexed = 0 if tip is None else tip.number
     return Status(
         version=importlib.metadata.version("sarraf"),
@@ -143,6 +149,7 @@ def status(service: TheService, _: Annotated[None, Depends(_known)]) -> Status:
         posting=PostingStatus(
             accepted_waiting=waiting.count,
             batches_in_flight=in_flight,
+            batches_throttled=throttled,
             oldest_waiting_s=None if waiting.oldest_ms is None else (now_ms - waiting.oldest_ms) / 1000,
             breaker=None if reason is None else Breaker(reason=reason),
         ),
@@ -161,12 +168,14 @@ def gauges(service: Service) -> dict[str, float]:
     with service.database.read() as connection:
         tip, final = blocks.tip(connection), blocks.newest_final(connection)
         waiting = operations.waiting(connection).count
-        in_flight = batches.count_unmined(connection)
+        in_flight = batches.count_unmined(connection, service.clock())
+        throttled = batches.count_throttled(connection)
         tripped = chainstate.breaker_reason(connection) is not None
     indexed = 0 if tip is None else tip.number
     return {
         "sarraf_operations_waiting": waiting,
         "sarraf_batches_in_flight": in_flight,
+        "sarraf_batches_throttled": throttled,
         "sarraf_writer_queue": service.writer.waiting,
         "sarraf_chain_head": max(service.posting.follower.head or 0, indexed),
         "sarraf_chain_indexed": indexed,
@@ -221,3 +230,8 @@ def _signers(service: Service) -> Check:
 def _breaker(service: Service) -> Check:
     reason = service.read(chainstate.breaker_reason)
     return Check(name="breaker", ok=reason is None, detail=reason or "closed")
+
+
+def _limits(service: Service) -> Check:
+    count = service.read(batches.count_throttled)
+    return Check(name="limits", ok=True, detail=f"{count} batches wait for room" if count else "nothing waits for room")

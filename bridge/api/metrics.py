@@ -15,6 +15,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 GAUGES = {
     "sarraf_operations_waiting": "accepted operations that wait for a batch",
     "sarraf_batches_in_flight": "batches frozen or sent and in no canonical block",
+    "sarraf_batches_throttled": "frozen batches that wait for room under a limit of the chain",
     "sarraf_writer_queue": "requests that wait for the ledger's writer",
     "sarraf_chain_head": "the newest block that the node told of",
     "sarraf_chain_indexed": "the newest block taken into the ledger",

@@ -1,16 +1,16 @@
 """Operations: what became of each request that changes points."""
 
 import dataclasses
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
 from bridge.api.access import Reader
 from bridge.api.context import Service, TheService
-from bridge.api.shapes import Answer, PageAsk, hex_of, hexadecimal, problem_answers, rfc3339, time_of
+from bridge.api.shapes import Answer, PageAsk, hexadecimal, problem_answers, rfc3339, time_of
 from bridge.store import members, operations
 from bridge.store.operations import Filter, Operation
-from exchange.operations import OperationState
+from exchange.operations import OperationKind, OperationState
 
 router = APIRouter(prefix="/v1", tags=["operations"])
 
@@ -25,15 +25,23 @@ class Step(Answer):
     at: str
 
 
+class ThrottleDetail(Answer):
+    """The limit under which an accepted operation's batch waits for room; micro-units for `credit`, else points."""
+
+    limit: str
+    needed: int
+    available: int
+
+
 class SwapDetail(Answer):
-    """The other half of a swap."""
+    """The other half of a swap. One that a holder made with a wallet has no quote and names no terms."""
 
     to_program_id: str
-    to_member_id: str
+    to_member_id: str | None
     points_out: int
-    quote_id: str
-    terms_id: str
-    settlement_micro: int
+    quote_id: str | None
+    terms_id: str | None
+    settlement_micro: int | None
 
 
 class OperationAnswer(Answer):
@@ -42,16 +50,17 @@ class OperationAnswer(Answer):
     id: str
     kind: str
     program_id: str
-    member_id: str
+    member_id: str | None
     points: int
     state: str
     reason: str | None
-    idempotency_key: str
-    tag: str
+    idempotency_key: str | None
+    tag: str | None
     created_at: str
     occurred_at: str | None
     steps: list[Step]
     batch_id: str | None
+    throttled: ThrottleDetail | None
     transaction: str | None
     block: int | None
     swap: SwapDetail | None
@@ -83,11 +92,16 @@ def list_all(
     caller: Reader,
     ask: PageAsk,
     member_id: Annotated[str | None, Query(max_length=40)] = None,
-    kind: Literal["earn", "redemption", "swap"] | None = None,
+    kind: Annotated[OperationKind | None, Query()] = None,
     state: Annotated[OperationState | None, Query()] = None,
 ) -> OperationPage:
     """Operations that concern the caller's program, newest first."""
-    wanted = Filter(caller.program_id, member_id, kind, None if state is None else state.value)
+    wanted = Filter(
+        caller.program_id,
+        member_id,
+        None if kind is None else kind.value,
+        None if state is None else state.value,
+    )
     with service.database.read() as connection:
         if member_id is not None:
             members.by_id(connection, member_id, caller.program_id)
@@ -109,11 +123,12 @@ def answer(one: Operation) -> OperationAnswer:
         state=one.state,
         reason=one.reason,
         idempotency_key=one.idempotency_key,
-        tag=hex_of(one.tag),
+        tag=hexadecimal(one.tag),
         created_at=time_of(one.created_ms),
         occurred_at=rfc3339(one.occurred_ms),
         steps=steps,
         batch_id=one.batch_id,
+        throttled=None if one.throttled is None else ThrottleDetail(**one.throttled),
         transaction=hexadecimal(one.transaction_hash),
         block=one.block_number,
         swap=None if one.swap is None else SwapDetail(**dataclasses.asdict(one.swap)),
@@ -137,7 +152,7 @@ async def accepted(
             response.status_code = 200
         return answer(found)
     found = service.read(lambda connection: operations.by_id(connection, operation_id))
-    if found.points == 0:  # nothing was earned: done as soon as it was remembered
+    if found.reason == operations.NOTHING_EARNED:  # done as soon as it was remembered
         response.status_code = 200
         return answer(found)
     return answer(_as_accepted(found))
@@ -149,6 +164,7 @@ def _as_accepted(found: Operation) -> Operation:
         state=OperationState.ACCEPTED.value,
         reason=None,
         batch_id=None,
+        throttled=None,
         submitted_ms=None,
         confirmed_ms=None,
         final_ms=None,

@@ -1,20 +1,22 @@
 """Programs and their API keys."""
 
 import asyncio
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from bridge.api.access import Operator, Reader
 from bridge.api.context import Service, TheService
 from bridge.api.shapes import Answer, Body, PageAsk, Whole, hex_of, hexadecimal, problem_answers, time_of
-from bridge.store import keys, lanes, programs
+from bridge.store import keys, lanes, limits, programs
 from bridge.store.ids import new_id
+from bridge.store.limits import Bounds
 from bridge.store.programs import NewProgram, Program
 from exchange.earning import EarningRate
 from exchange.errors import Forbidden, Invalid, InvalidRatio
-from exchange.points import Points
+from exchange.points import MICRO_UNITS_MAX, POINTS_MAX, Points
 
 NAME_LENGTH_MAX = 64
 CURRENCY_LENGTH_MAX = 32
@@ -22,6 +24,10 @@ SYMBOL_PATTERN = r"^[A-Z][A-Z0-9]{1,10}$"
 EXPIRY_DAYS_MAX = 36_500
 
 router = APIRouter(prefix="/v1", tags=["programs"])
+
+
+def _default(name: str) -> Any:
+    return Field(default_factory=lambda: LimitBody(**asdict(limits.DEFAULTS[name])))
 
 
 class UnknownScope(Invalid):
@@ -37,6 +43,25 @@ class Rate(Body):
     per_minor_units: Whole
 
 
+class LimitBody(Body):
+    """A limit of posting: so many points at once (`capacity`), so many come back each second."""
+
+    capacity: Annotated[Whole, Field(ge=0, le=POINTS_MAX)]
+    refill_per_second: Annotated[Whole, Field(ge=0, le=POINTS_MAX)]
+
+
+class LimitsBody(Body):
+    """Limits of posting: all credits; all debits; releases to wallets. What is left out has its default."""
+
+    issuance: LimitBody = _default(limits.ISSUANCE)
+    redemption: LimitBody = _default(limits.REDEMPTION)
+    release: LimitBody = _default(limits.RELEASE)
+
+    def bounds(self) -> dict[str, Bounds]:
+        """The limits by name."""
+        return {name: Bounds(**getattr(self, name).model_dump()) for name in limits.NAMES}
+
+
 class ProgramBody(Body):
     """A new program."""
 
@@ -47,6 +72,13 @@ class ProgramBody(Body):
     ]
     earning_rate: Rate
     expiry_days: Annotated[Whole, Field(ge=1, le=EXPIRY_DAYS_MAX)] | None = None
+    limits: LimitsBody = LimitsBody()
+    transferable: Annotated[
+        StrictBool, Field(description="whether holders may transfer points to wallets of other members; for ever")
+    ] = False
+    credit_limit_micro: Annotated[
+        Whole, Field(ge=0, le=MICRO_UNITS_MAX, description="what it may come to owe by swaps, in micro-units")
+    ] = programs.CREDIT_LIMIT_MICRO
 
 
 class ProgramAnswer(Answer):
@@ -61,7 +93,12 @@ class ProgramAnswer(Answer):
     state: str
     token: str | None
     issuer: str
+    standby_issuer: str | None
+    guardian: str
     admin: str
+    transferable: bool
+    limits: LimitsBody
+    credit_limit_micro: int
     created_at: str
 
 
@@ -96,14 +133,23 @@ async def create(body: ProgramBody, service: TheService, _: Operator) -> Program
     except InvalidRatio as refusal:
         refusal.field = f"earning_rate.{refusal.field}"
         raise
-    new = NewProgram(new_id("program"), body.name, body.symbol, body.currency, rate, body.expiry_days)
+    new = NewProgram(
+        new_id("program"),
+        body.name,
+        body.symbol,
+        body.currency,
+        rate,
+        body.expiry_days,
+        limits=body.limits.bounds(),
+        transferable=body.transferable,
+        credit_limit_micro=body.credit_limit_micro,
+    )
     async with service.creating_program:
         first = service.read(lanes.next_key_index)
         # The node is asked in a thread: a silent one must not stop everybody else's requests.
-        issuer = await asyncio.to_thread(service.set_up.lane, first)
-        admin = await asyncio.to_thread(service.set_up.lane, first + 1)
+        chosen = await asyncio.to_thread(service.set_up.program_keys, first)
         made = await service.write(
-            lambda connection: service.set_up.create_program(connection, new, issuer, admin, service.clock())
+            lambda connection: service.set_up.create_program(connection, new, chosen, service.clock())
         )
     return _answer(service, made)
 
@@ -149,7 +195,9 @@ async def revoke_key(key_id: str, service: TheService, caller: Operator) -> None
 
 
 def _answer(service: Service, one: Program) -> ProgramAnswer:
-    issuer, admin = service.read(lambda connection: programs.addresses(connection, one))
+    with service.database.read() as connection:
+        issuer, admin, guardian = programs.signers(connection, one)
+        bounds = limits.of_program(connection, one.id)
     return ProgramAnswer(
         id=one.id,
         name=one.name,
@@ -159,7 +207,12 @@ def _answer(service: Service, one: Program) -> ProgramAnswer:
         expiry_days=one.expiry_days,
         state=one.state,
         token=hexadecimal(one.token),
-        issuer=hex_of(issuer),
-        admin=hex_of(admin),
+        issuer=hex_of(issuer.address),
+        standby_issuer=hexadecimal(one.standby),
+        guardian=hex_of(guardian.address),
+        admin=hex_of(admin.address),
+        transferable=one.transferable,
+        limits=LimitsBody(**{name: LimitBody(**asdict(each)) for name, each in bounds.items()}),
+        credit_limit_micro=one.credit_limit_micro,
         created_at=time_of(one.created_ms),
     )

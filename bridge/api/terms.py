@@ -43,6 +43,12 @@ class TermsBody(Body):
         Whole, Field(description="what the source program owes for each destination point, in micro-units")
     ]
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
+    managed_cap: Annotated[
+        Whole, Field(description="source points that members' managed accounts may swap in a period of caps")
+    ] = terms.MANAGED_CAP
+    wallet_cap: Annotated[
+        Whole, Field(description="source points that holders of wallets may swap in a period; 0 closes it to them")
+    ] = 0
 
 
 class TermsAnswer(Answer):
@@ -57,6 +63,8 @@ class TermsAnswer(Answer):
     increment: int
     settlement_price_micro: int
     currency: str
+    managed_cap: int
+    wallet_cap: int
     state: str
     reason: str | None
     effective_at: str | None
@@ -86,6 +94,8 @@ async def propose(body: TermsBody, service: TheService, caller: TermsKeeper) -> 
         increment=body.increment,
         settlement_price_micro=body.settlement_price_micro,
         currency=body.currency,
+        managed_cap=body.managed_cap,
+        wallet_cap=body.wallet_cap,
         proposed_by=caller.program_id or body.from_program_id,
     )
     try:
@@ -147,6 +157,8 @@ def _answer(service: Service, row: TermsRow) -> TermsAnswer:
         increment=row.increment,
         settlement_price_micro=row.settlement_price_micro,
         currency=row.currency,
+        managed_cap=row.managed_cap,
+        wallet_cap=row.wallet_cap,
         state=standing,
         reason=row.reason,
         effective_at=rfc3339(row.effective_ms),

@@ -21,6 +21,7 @@ from bridge.cli import (
     service,
     swap,
     terms,
+    wallet,
 )
 from bridge.cli.errors import FAILED, INTERRUPTED, CliError, line
 from bridge.cli.target import Data, KeyFile, Target, Url
@@ -66,6 +67,7 @@ for name, group in (
     ("operation", operation.app),
     ("config", config.app),
     ("keystore", keystore.app),
+    ("wallet", wallet.app),
 ):
     app.add_typer(group, name=name)
 

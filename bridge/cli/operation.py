@@ -36,7 +36,7 @@ def show(
 def list_operations(
     context: typer.Context,
     member: Annotated[str | None, typer.Option(help="Only of this member (id).")] = None,
-    kind: Annotated[str | None, typer.Option(help="earn, redemption or swap.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only of this kind, such as earn, swap or release.")] = None,
     state: Annotated[str | None, typer.Option(help="Only in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
     json: Json = False,

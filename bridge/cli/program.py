@@ -1,11 +1,15 @@
 """`sarraf program`: loyalty programs and their keys."""
 
+import re
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
-from bridge.answers import Program
+from bridge.answers import Limit, PowerCall, PowerCalls, Program, ProgramOnChain
 from bridge.cli.errors import CliError
 from bridge.cli.lookup import find_program
 from bridge.cli.output import Json, emit, facts, flat, table
@@ -14,6 +18,7 @@ from bridge.client import Client
 
 POLL_S = 0.3
 WAIT_S_MAX = 120.0
+#: What a key has unless it is told otherwise: all that daily work needs, so not `powers`.
 SCOPES = ("earn", "redeem", "swap", "terms", "members", "read")
 
 app = typer.Typer(help="Loyalty programs and their keys.", no_args_is_help=True)
@@ -30,6 +35,17 @@ def create(
     points: Annotated[int, typer.Option(help="Points earned ...")] = 1,
     per: Annotated[int, typer.Option(help="... for every full so many cents spent.")] = 100,
     expiry_days: Annotated[int | None, typer.Option(help="Days until points expire; else never.")] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A limit of posting as NAME=CAPACITY:REFILL, such as issuance=1000000:50: so many points at once, so"
+            " many back each second. NAME is issuance, redemption or release; may be repeated."
+        ),
+    ] = None,
+    transferable: Annotated[bool, typer.Option(help="Let holders transfer points to other members' wallets.")] = False,
+    credit_limit_micro: Annotated[
+        int | None, typer.Option(help="What it may come to owe by swaps, in millionths of the currency.")
+    ] = None,
     wait: Annotated[bool, typer.Option(help="Wait until its token is deployed.")] = True,
     json: Json = False,
 ) -> None:
@@ -41,6 +57,9 @@ def create(
             currency=currency,
             earning_rate={"points": points, "per_minor_units": per},
             expiry_days=expiry_days,
+            limits=dict(map(_limit, limit)) if limit else None,
+            transferable=transferable,
+            credit_limit_micro=credit_limit_micro,
         )
         if wait:
             made = _active(client, made)
@@ -70,7 +89,7 @@ def key(
     context: typer.Context,
     program: Name,
     scope: Annotated[
-        list[str] | None, typer.Option(help="A scope of the key; may be repeated. Else all of a program's.")
+        list[str] | None, typer.Option(help="A scope of the key; may be repeated. Else all of a program's but powers.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -90,6 +109,87 @@ def revoke(
     with connect(context) as client:
         client.revoke_key(key_id)
     emit({"revoked": key_id}, json, lambda console: console.print(f"{key_id} is revoked"))
+
+
+@app.command()
+def status(context: typer.Context, program: Name, json: Json = False) -> None:
+    """Show what a program's token says now, and the last calls of its guardian and admin."""
+    with connect(context) as client:
+        found = client.program_on_chain(find_program(client, program)["id"])
+    emit(found, json, lambda console: _show_standing(console, found))
+
+
+@app.command()
+def pause(context: typer.Context, program: Name, json: Json = False) -> None:
+    """Stop a program's posting at once; what is accepted meanwhile waits."""
+    with connect(context) as client:
+        made = client.pause(find_program(client, program)["id"])
+    _show_calls(made, json)
+
+
+@app.command()
+def unpause(context: typer.Context, program: Name, json: Json = False) -> None:
+    """Let a program's posting go on when its delay is over."""
+    with connect(context) as client:
+        made = client.unpause(find_program(client, program)["id"])
+    _show_calls(made, json)
+
+
+@app.command()
+def limits(
+    context: typer.Context,
+    program: Name,
+    limit: Annotated[
+        list[str],
+        typer.Option(help="A limit as NAME=CAPACITY:REFILL, such as issuance=1000000:50; may be repeated."),
+    ],
+    json: Json = False,
+) -> None:
+    """Change limits: at once where neither number grows, else when the program's delay is over."""
+    with connect(context) as client:
+        made = client.set_limits(find_program(client, program)["id"], dict(map(_limit, limit)))
+    _show_calls(made, json)
+
+
+def _show_standing(console: Console, found: ProgramOnChain) -> None:
+    values = {name: value for name, value in found.items() if name not in ("limits", "calls")}
+    console.print(facts("paused" if found["paused"] else "posting", values))
+    headings = ("limit", "capacity", "refill per second", "available")
+    rows = (
+        (name, one["capacity"], one["refill_per_second"], one["available"]) for name, one in found["limits"].items()
+    )
+    console.print(table("", headings, rows, right=headings[1:]))
+    if found["calls"]:
+        console.print(_table_of(found["calls"]))
+
+
+def _show_calls(made: PowerCalls, json: bool) -> None:
+    emit(made, json, lambda console: console.print(_table_of(made["calls"])))
+
+
+def _table_of(made: Sequence[PowerCall]) -> Table:
+    headings = ("call", "limit", "capacity", "refill per second", "from", "state", "reason", "id")
+    rows = (
+        (
+            one["call"],
+            one["limit"],
+            one["capacity"],
+            one["refill_per_second"],
+            one["ready_at"] or "at once",
+            one["state"],
+            one["reason"],
+            one["id"],
+        )
+        for one in made
+    )
+    return table("", headings, rows)
+
+
+def _limit(text: str) -> tuple[str, Limit]:
+    match = re.fullmatch(r"(issuance|redemption|release)=(\d+):(\d+)", text.strip())
+    if match is None:
+        raise CliError(f"{text!r} is no limit: write its name, capacity and refill, such as issuance=1000000:50")
+    return match[1], {"capacity": int(match[2]), "refill_per_second": int(match[3])}
 
 
 def _active(client: Client, program: Program) -> Program:

@@ -28,6 +28,12 @@ def propose(
     minimum: Annotated[int, typer.Option(help="Least points given in one swap.")] = 1,
     increment: Annotated[int, typer.Option(help="Steps above the minimum.")] = 1,
     currency: Annotated[str, typer.Option(help="ISO 4217 code of the settlement currency.")] = "USD",
+    managed_cap: Annotated[
+        int, typer.Option(help="Points of FROM that members may swap in a period of caps.")
+    ] = 10_000_000,
+    wallet_cap: Annotated[
+        int, typer.Option(help="Points of FROM that holders of wallets may swap in a period; 0: none.")
+    ] = 0,
     json: Json = False,
 ) -> None:
     """Propose terms for one direction; the other program consents."""
@@ -40,6 +46,8 @@ def propose(
             increment=increment,
             settlement_price_micro=price_micro,
             currency=currency,
+            managed_cap=managed_cap,
+            wallet_cap=wallet_cap,
         )
     _show(made, json)
 

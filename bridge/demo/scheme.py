@@ -7,9 +7,21 @@ swap costs a little: no cycle of swaps ends with more points than it began.
 from dataclasses import dataclass
 from itertools import permutations
 
-from bridge.answers import EarningRate, Ratio
+from bridge.answers import EarningRate, Limit, Ratio
 
 COUPON_POINTS = 200
+# The demo replays within minutes what took a year, so the limits are those of a year and not of minutes: the whole
+# file earns 3.5 million points at the largest program, its coupons cost 0.4 million, and no household swaps more than
+# half of what it has. So nothing waits, and yet a stolen key could do no more than a year's business.
+LIMITS: dict[str, Limit] = {
+    "issuance": {"capacity": 5_000_000, "refill_per_second": 1},
+    "redemption": {"capacity": 1_000_000, "refill_per_second": 1},
+    "release": {"capacity": 100_000, "refill_per_second": 1},
+}
+MANAGED_CAP = 2_000_000
+# 20,000 dollars: more than half of all Basket points are worth at any partner.
+CREDIT_LIMIT_MICRO = 20_000_000_000
+
 KEY_SCOPES = ("earn", "redeem", "swap", "terms", "members", "read")
 
 

@@ -15,7 +15,7 @@ from bridge.answers import Member, Program, Terms
 from bridge.client import Client, ProblemAnswer
 from bridge.demo.errors import ForeignData, Stuck
 from bridge.demo.households import member_number
-from bridge.demo.scheme import DEALS, KEY_SCOPES, SCHEMES, Deal, Scheme
+from bridge.demo.scheme import CREDIT_LIMIT_MICRO, DEALS, KEY_SCOPES, LIMITS, MANAGED_CAP, SCHEMES, Deal, Scheme
 from bridge.demo.state import State
 from bridge.demo.work import progress, spread
 
@@ -61,6 +61,8 @@ def open_programs(operator: Client, clients: ClientFactory, state: State) -> dic
                 symbol=scheme.symbol,
                 currency=scheme.currency,
                 earning_rate=scheme.earning_rate,
+                limits=LIMITS,
+                credit_limit_micro=CREDIT_LIMIT_MICRO,
             )
     sides: dict[str, Side] = {}
     for kind, scheme in SCHEMES.items():
@@ -132,6 +134,7 @@ def _propose(deal: Deal, sides: Mapping[str, Side]) -> Terms:
         minimum=deal.minimum,
         increment=deal.increment,
         settlement_price_micro=deal.price_micro,
+        managed_cap=MANAGED_CAP,
     )
 
 

@@ -103,7 +103,10 @@ def known_swaps(sides: Mapping[str, Side], state: Literal["failed"] | None = Non
     known: dict[str, Operation] = {}
     for side in sides.values():
         for operation in side.client.operations(kind="swap", state=state):
-            known[operation["idempotency_key"]] = operation
+            if operation["idempotency_key"] is not None:  # a holder's own swap has none
+                key = operation["idempotency_key"]
+            if key is not None:  # else a holder made the swap on the chain, and no household of the demo is one
+                known[key] = operation
     return known
 
 

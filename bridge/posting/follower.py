@@ -9,9 +9,9 @@ import threading
 from collections.abc import Sequence
 
 from bridge.chain.errors import RpcRefused
-from bridge.chain.events import decode_event, explain_revert
+from bridge.chain.events import Transfer, decode_event, decode_transfer, explain_revert
 from bridge.chain.finality import FinalityRule
-from bridge.chain.rpc import Block, Receipt, Rpc
+from bridge.chain.rpc import Block, Log, Receipt, Rpc
 from bridge.posting.clock import Clock
 from bridge.posting.intake import BlockReport, Seen, finalise, take_in, undo_above
 from bridge.store import batches, blocks, chainstate, lanes, programs
@@ -135,12 +135,14 @@ class Follower:
         with self._database.read() as connection:
             ours = batches.of_transactions(connection, found.transactions)
             deployment = chainstate.get(connection)
-            tokens = [one.token for one in programs.all_programs(connection) if one.token is not None]
+            found_programs = programs.all_programs(connection)
             senders: dict[int, bytes] = {one.id: one.address for one in lanes.all_lanes(connection)}
         exchange = [] if deployment is None or deployment.exchange is None else [deployment.exchange]
+        tokens = [one.token for one in found_programs if one.token is not None]
+        passing = {one.token for one in found_programs if one.transferable}
         seen = []
         for log in self._rpc.logs(found.hash, exchange + tokens):
-            event = decode_event(log)
+            event = decode_event(log) or (_between_holders(log) if log.address in passing else None)
             if event is not None:
                 seen.append(Seen(log.address, log.transaction_hash, event))
         receipts = self._receipts(found, list(ours))
@@ -178,3 +180,9 @@ class Follower:
         except RpcRefused as refusal:
             return explain_revert(refusal.data)
         return "refused because of what stood before it in its block"
+
+
+def _between_holders(log: Log) -> Transfer | None:
+    """A transfer that creates and destroys nothing, which only wallets make and what moves points to and from them."""
+    event = decode_transfer(log)
+    return event if event is not None and any(event.source) and any(event.destination) else None

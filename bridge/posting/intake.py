@@ -12,23 +12,30 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from bridge.chain.contracts import path_id
-from bridge.chain.events import (
-    Admitted,
-    Event,
-    LegSkipped,
-    Posted,
-    Settled,
-    Skipped,
-    Suspended,
-    TermsAdopted,
-    TermsProposed,
-)
+from bridge.chain.events import Event, LegSkipped, Posted, Settled, Skipped, Transfer
 from bridge.chain.rpc import Block, Receipt
-from bridge.posting import calls
-from bridge.store import attempts, batches, blocks, chainstate, lanes, outcomes, programs, streams, terms
-from bridge.store.batches import Batch, Mined
+from bridge.posting import calls, holder_intake, notes
+from bridge.posting.setup import announce
+from bridge.store import (
+    attempts,
+    batches,
+    blocks,
+    chainstate,
+    holder_books,
+    holder_calls,
+    holder_events,
+    lanes,
+    outcomes,
+    programs,
+    streams,
+    terms,
+)
+from bridge.store.batches import Batch, Control, Mined
 from bridge.store.blocks import KnownBlock
 from bridge.store.streams import Stream
+
+#: How long a call that came before its time waits before it is made again.
+TOO_EARLY_PAUSE_MS = 15_000
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +46,7 @@ class Seen:
 
     contract: bytes
     transaction_hash: bytes
-    event: Event
+    event: Event | Transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,8 @@ def take_in(connection: sa.Connection, report: BlockReport, final_number: int, n
     attempts.mined(connection, ours, found.number)
     _confirm_batches(connection, report, ours, receipts, now_ms)
     _follow_set_up(connection, report, ours, receipts, now_ms)
+    happened = holder_intake.happenings(report.seen)
+    holder_events.note(connection, happened, block_number=found.number, block_ms=found.timestamp * 1000, now_ms=now_ms)
     finalise(connection, final_number, now_ms)
 
 
@@ -77,6 +86,7 @@ def finalise(connection: sa.Connection, final_number: int, now_ms: int) -> None:
     frozen = outcomes.finalise(connection, final_number, now_ms)
     if frozen:
         _log.error("ledger and chain disagree: the chain skipped debits; accounts %s are frozen", frozen)
+    holder_books.book(connection, final_number, now_ms)
 
 
 def undo_above(connection: sa.Connection, number: int, now_ms: int) -> bool:
@@ -92,6 +102,7 @@ def undo_above(connection: sa.Connection, number: int, now_ms: int) -> bool:
         return False
     batches.forget_refusals(connection, number)
     attempts.undo_above(connection, number)
+    holder_events.forget_above(connection, number)
     for batch_id in blocks.remove_above(connection, number):
         found = batches.by_id(connection, batch_id)
         outcomes.unconfirm(connection, batch_id, now_ms)
@@ -170,9 +181,10 @@ def _follow_set_up(
             reason = report.reverts.get(transaction_hash, "reverted")
             _log.error("the chain refused %s for %s: %s", found.purpose, found.subject, reason)
             batches.fail_control(connection, found.id, _mined(receipt), reason)
-            _refused(connection, found, reason)
+            _refused(connection, found, reason, now_ms)
     for one in report.seen:
-        _note(connection, one, ours.get(one.transaction_hash), report.block.timestamp * 1000)
+        said = notes.Said(one.contract, ours.get(one.transaction_hash), report.block.timestamp * 1000)
+        notes.take(connection, one.event, said)
 
 
 def _created(connection: sa.Connection, found: Batch, receipt: Receipt, now_ms: int) -> None:
@@ -192,17 +204,33 @@ def _created(connection: sa.Connection, found: Batch, receipt: Receipt, now_ms: 
         programs.deployed(connection, found.subject, receipt.contract_address)
         if batches.open_controls(connection, "admit", found.subject):
             return  # created once more after a reorganisation
-        admit = calls.admit(found.subject, admin.id, deployment.exchange, receipt.contract_address)
-        batches.add_control(connection, admit, now_ms)
+        program = programs.by_id(connection, found.subject)
+        admit = calls.admit(
+            program.id, admin.id, deployment.exchange, receipt.contract_address, program.credit_limit_micro
+        )
+        announce(connection, admit, now_ms)
 
 
-def _refused(connection: sa.Connection, found: Batch, reason: str) -> None:
+def _refused(connection: sa.Connection, found: Batch, reason: str, now_ms: int) -> None:
+    if reason.startswith("TooEarly("):
+        _queue_again(connection, found, now_ms)
+        return
     if found.subject is None:
         return
-    if found.purpose == "propose":
+    if found.purpose == calls.RELAY:
+        holder_calls.refused(connection, found.subject, reason)
+    elif found.purpose == "propose":
         terms.set_state(connection, found.subject, terms.FAILED, reason)
     elif found.purpose == "consent" and terms.by_id(connection, found.subject).state == terms.CONSENTING:
         terms.set_state(connection, found.subject, terms.PROPOSED, reason)
+
+
+def _queue_again(connection: sa.Connection, found: Batch, now_ms: int) -> None:
+    """The chain's clock was behind ours: the same call once more, a little later."""
+    call = Control(
+        found.purpose, found.subject, found.lane_id, found.target, found.calldata, found.gas_limit, int(found.value_wei)
+    )
+    batches.add_control(connection, call, now_ms, now_ms + TOO_EARLY_PAUSE_MS)
 
 
 def _asked_again(connection: sa.Connection, found: Batch) -> None:
@@ -210,33 +238,5 @@ def _asked_again(connection: sa.Connection, found: Batch) -> None:
     under_way = {"propose": terms.PROPOSING, "consent": terms.CONSENTING}.get(found.purpose)
     if found.subject is not None and under_way is not None:
         terms.set_state(connection, found.subject, under_way)
-
-
-def _note(connection: sa.Connection, one: Seen, by: Batch | None, block_ms: int) -> None:
-    """Follow what the exchange says of programs and terms."""
-    match one.event:
-        case Admitted(program=token):
-            program = programs.by_token(connection, token)
-            if program is not None:
-                programs.admitted(connection, program.id)
-        case TermsProposed(version=version) if by is not None and by.subject is not None:
-            terms.proposed(connection, by.subject, version)
-        case TermsAdopted(source=source, destination=destination, version=version, effective_at=effective_at):
-            direction = _direction(connection, source, destination)
-            if direction is not None:
-                terms.adopted(connection, *direction, version, effective_at * 1000)
-        case Suspended(source=source, destination=destination):
-            direction = _direction(connection, source, destination)
-            if direction is not None:
-                terms.suspended(connection, *direction, block_ms)
-        case _:
-            pass
-
-
-def _direction(connection: sa.Connection, source: bytes, destination: bytes) -> tuple[str, str] | None:
-    programs_found = [programs.by_token(connection, token) for token in (source, destination)]
-    if None in programs_found:
-        return None
-    first, second = programs_found
-    assert first is not None and second is not None
-    return first.id, second.id
+    elif found.subject is not None and found.purpose == calls.RELAY:
+        holder_calls.sent_again(connection, found.subject)

@@ -15,7 +15,7 @@ from bridge.chain.errors import RpcRefused
 from bridge.chain.keystore import Keystore
 from bridge.chain.rpc import Rpc
 from bridge.chain.transactions import Fees, TransactionFields, current_fees
-from bridge.posting import calls
+from bridge.posting import calls, room
 from bridge.posting.clock import Clock
 from bridge.store import attempts, batches, blocks, chainstate, freezing, lanes, outcomes, streams, terms
 from bridge.store.attempts import Attempt
@@ -29,6 +29,8 @@ from exchange.errors import NoTerms
 UNMINED_PER_LANE_MAX = 16
 #: How long sent bytes may stay unmined before they are sent again.
 RESEND_AFTER_MS = 3_000
+#: How long a batch that finds no room under a limit waits before the chain is asked again.
+LOOK_AGAIN_MS = 1_000
 #: The most that one unit of gas may cost.
 FEE_MAX_WEI = 500 * 10**9
 
@@ -65,51 +67,101 @@ class Poster:
         self._chain_id = chain_id
         self._pace = pace
         self._answers: dict[int, str] = {}
+        #: when a stream that found no room under a limit is looked at again
+        self._look_again_ms: dict[int, int] = {}
 
     def step(self) -> bool:
         """Freeze, sign and send what is due. Answers whether anything was done. Raises ChainError."""
         with self._database.read() as connection:
             if chainstate.breaker_reason(connection) is not None:
                 return False
-            unsigned = attempts.without_attempt(connection)
-            ready = self._ready_streams(connection)
+            controls = attempts.unsigned_controls(connection, self._clock())
+            moving = self._moving_streams(connection)
         done = self._dissolve()
-        if unsigned or ready:
+        if controls or moving:
             fees = self._fees()
-            for batch_id in unsigned:
+            for batch_id in controls:
                 self._writer.run(partial(self._sign_once, batch_id=batch_id, fees=fees))
-            for stream in ready:
-                while self._writer.run(partial(self._freeze, stream_id=stream, fees=fees)):
-                    done = True
+            for stream_id in moving:
+                done = self._move(stream_id, fees) or done
         return self._send() or done
 
     # -- freezing and signing -----------------------------------------------------------------
 
-    def _ready_streams(self, connection: sa.Connection) -> list[int]:
+    def _moving_streams(self, connection: sa.Connection) -> list[int]:
+        """Streams of which something can be frozen or signed: enough waits or has waited enough, or is frozen."""
         now_ms = self._clock()
-        return [
+        ready = {
             stream.id
             for stream, count, oldest_ms in freezing.waiting_streams(connection)
             if count >= calls.entries_max(stream.kind) or now_ms - oldest_ms >= self._pace.linger_ms
-        ]
+        }
+        ready |= {one.stream_id for one in attempts.unsigned_streams(connection)}
+        return sorted(one for one in ready if self._look_again_ms.get(one, 0) <= now_ms)
 
-    def _freeze(self, connection: sa.Connection, stream_id: int, fees: Fees) -> bool:
-        """Freeze the stream's next batch and sign it; whether a full one was cut, so that another may follow."""
-        stream = streams.by_id(connection, stream_id)
-        if not self._has_room(connection, stream.lane_id):
-            return False
-        ahead = batches.in_flight(connection).get(stream_id)
+    def _move(self, stream_id: int, fees: Fees) -> bool:
+        """Sign what is frozen and freeze what waits, as far as the chain lets it through now."""
+        with self._database.read() as connection:
+            of = streams.by_id(connection, stream_id)
+            now = room.read(self._rpc, connection, of, self._clock() // 1000)
+        moved = False
+        while self._writer.run(partial(self._advance, of=of, now=now, fees=fees)):
+            moved = True
+        return moved
+
+    def _advance(self, connection: sa.Connection, of: Stream, now: room.Room, fees: Fees) -> bool:
+        """Sign the stream's first frozen batch, or freeze the next one and sign it; whether another may follow."""
+        tip = blocks.tip(connection)
+        if tip is None or tip.hash != now.block.hash or not self._has_room(connection, of.lane_id):
+            return False  # what the chain let through was asked of another block: it is asked again
+        ahead = batches.in_flight(connection).get(of.id)
         if ahead is not None and ahead.refused:
             return False  # what the chain refused is dissolved first
-        limit = calls.entries_max(stream.kind)
-        items = freezing.waiting_items(connection, stream_id, limit)
-        if not items or (len(items) < limit and ahead is not None):
-            # What waits behind a batch that is not mined yet gathers until it is: blocks are filled by few batches.
+        found = attempts.next_unsigned(connection, of.id)
+        full = True
+        if found is None:
+            found, full = self._freeze(connection, of.id, behind=ahead is not None)
+        if found is None:
             return False
-        frozen = self._call(connection, stream, items)
-        batch = freezing.freeze(connection, stream, items, frozen, self._clock())
-        self._sign(connection, batch, fees)
-        return len(items) >= limit
+        if not self._fits(connection, of, found, now):
+            self._cut_smaller(connection, of, found)
+            return False
+        self._sign(connection, batches.by_id(connection, found), fees)
+        return full
+
+    def _freeze(self, connection: sa.Connection, stream_id: int, *, behind: bool) -> tuple[str | None, bool]:
+        """Freeze the stream's next batch, if there is to be one; its id, and whether a full one was cut."""
+        of = streams.by_id(connection, stream_id)
+        limit = calls.entries_max(of.kind)
+        items = freezing.waiting_items(connection, stream_id, limit)
+        full = sum(freezing.WEIGHTS.get(item.kind, 1) for item in items) >= limit
+        if not items or (not full and behind):
+            # What waits behind a batch that is not mined yet gathers until it is: blocks are filled by few batches.
+            return None, False
+        frozen = self._call(connection, of, items)
+        return freezing.freeze(connection, of, items, frozen, self._clock()).id, full
+
+    def _fits(self, connection: sa.Connection, of: Stream, batch_id: str, now: room.Room) -> bool:
+        """Whether the chain lets the batch through now; if not, it is marked, and looked at again after a pause."""
+        found = batches.by_id(connection, batch_id)
+        short = now.short_of(connection, of, found)
+        if short is None:
+            self._look_again_ms.pop(of.id, None)
+        else:
+            self._look_again_ms[of.id] = self._clock() + LOOK_AGAIN_MS
+        outcomes.throttle(connection, found, short, self._clock())
+        return short is None
+
+    def _cut_smaller(self, connection: sa.Connection, of: Stream, batch_id: str) -> None:
+        """Dissolve a batch that waits for room which can never be there, since the limit was lowered behind it.
+
+        The next step freezes what it held anew.
+        """
+        found = batches.by_id(connection, batch_id)
+        if freezing.is_too_large(connection, found):
+            assert found.sequence is not None
+            self._take_apart(connection, of.id, found.sequence)
+            self._look_again_ms.pop(of.id, None)
 
     def _call(self, connection: sa.Connection, stream: Stream, items: Sequence[freezing.Item]) -> freezing.Frozen:
         tip = blocks.tip(connection)
@@ -124,7 +176,8 @@ class Poster:
 
     def _sign_once(self, connection: sa.Connection, batch_id: str, fees: Fees) -> bool:
         batch = batches.by_id(connection, batch_id)
-        if batch_id in attempts.without_attempt(connection) and self._has_room(connection, batch.lane_id):
+        waiting = attempts.unsigned_controls(connection, self._clock())
+        if batch_id in waiting and self._has_room(connection, batch.lane_id):
             self._sign(connection, batch, fees)
             return True
         return False
@@ -190,15 +243,27 @@ class Poster:
     # -- dissolving ---------------------------------------------------------------------------
 
     def _dissolve(self) -> bool:
-        """Take apart the batches that the chain can no longer take: all of a stream's have expired at a final block."""
+        """Take apart the batches that the chain can no longer take.
+
+        A signed one may be mined until it expired at a final block, so all of its stream's wait for that. One that was
+        never signed is nobody's but ours: it is dissolved as soon as its time is over.
+        """
         with self._database.read() as connection:
+            stale = self._stale_streams(connection)
             expired = self._expired_streams(connection)
             overdue = self._overdue_lanes(connection)
+        for one in stale:
+            self._writer.run(partial(self._dissolve_unsigned, stale=one))
         for stream_id in expired:
             self._writer.run(partial(self._dissolve_stream, stream_id=stream_id))
         for lane_id in overdue:
             self._writer.run(partial(self._tick, lane_id=lane_id))
-        return bool(expired or overdue)
+        return bool(stale or expired or overdue)
+
+    def _stale_streams(self, connection: sa.Connection) -> list[attempts.Unsigned]:
+        """Streams with frozen batches whose time is over before they were signed."""
+        now_s = self._clock() // 1000
+        return [one for one in attempts.unsigned_streams(connection) if one.valid_until < now_s]
 
     def _expired_streams(self, connection: sa.Connection) -> list[int]:
         final = blocks.newest_final(connection)
@@ -209,7 +274,7 @@ class Poster:
     def _overdue_lanes(self, connection: sa.Connection) -> list[int]:
         """Lanes of refused batches whose time is over while no block says so, and none will: nothing is under way."""
         tip = blocks.tip(connection)
-        if tip is None or attempts.unmined(connection) or attempts.without_attempt(connection):
+        if tip is None or attempts.unmined(connection) or attempts.anything_to_sign(connection, self._clock()):
             return []
         return sorted(
             {
@@ -225,12 +290,18 @@ class Poster:
             call = calls.tick(lanes.by_id(connection, lane_id))
             batches.add_control(connection, call, self._clock())
 
+    def _dissolve_unsigned(self, connection: sa.Connection, stale: attempts.Unsigned) -> None:
+        if stale in attempts.unsigned_streams(connection):
+            self._take_apart(connection, stale.stream_id, stale.sequence)
+
     def _dissolve_stream(self, connection: sa.Connection, stream_id: int) -> None:
+        if stream_id in self._expired_streams(connection):  # else a reorganisation brought one of them back meanwhile
+            self._take_apart(connection, stream_id, 0)
+
+    def _take_apart(self, connection: sa.Connection, stream_id: int, since: int) -> None:
         now_ms = self._clock()
-        if stream_id not in self._expired_streams(connection):
-            return  # a reorganisation brought one of them back meanwhile
-        count = outcomes.dissolve(connection, stream_id, now_ms)
-        _log.warning("stream %s: %s batches expired unposted and were dissolved", stream_id, count)
+        count = outcomes.dissolve(connection, stream_id, now_ms, since)
+        _log.warning("stream %s: %s batches were dissolved, since they cannot be posted any more", stream_id, count)
         stream = streams.by_id(connection, stream_id)
         if stream.kind == streams.PATH:
             dead = [

@@ -4,11 +4,12 @@ Each is a command on the ledger that queues a contract call; the poster sends it
 what became of it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import sqlalchemy as sa
 
 from bridge.chain import contracts
+from bridge.chain.contracts import TermsOnChain
 from bridge.chain.errors import WrongChain
 from bridge.chain.finality import FinalityRule
 from bridge.chain.keystore import Keystore
@@ -17,15 +18,25 @@ from bridge.posting import calls
 from bridge.store import batches, blocks, chainstate, lanes, programs, terms
 from bridge.store.batches import Control
 from bridge.store.blocks import KnownBlock
-from bridge.store.programs import NewProgram, Program
+from bridge.store.chainstate import Times
+from bridge.store.programs import NewProgram, Program, ProgramLanes
 from bridge.store.terms import Proposal, TermsRow
-from exchange.errors import Forbidden, Unavailable
+from exchange.errors import Conflict, Forbidden, Unavailable
+
+#: Keys of the exchange. The standby's only stands by: it has an address and no lane.
+ADMIN_KEY, OPERATOR_KEY, STANDBY_KEY, RELAYER_KEY = range(4)
 
 
 class NotDeployed(Unavailable):
     """Raised when the exchange contract is not on the chain yet."""
 
     type = "not-deployed"
+
+
+class TimesTooLong(Conflict):
+    """Raised when quotes or batches are to last longer than the exchange was deployed for."""
+
+    type = "times-too-long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +47,16 @@ class NewLane:
     address: bytes
     nonce: int
     wei: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramKeys:
+    """The accounts of a new program. The standby's key has no lane: it signs nothing before it is the issuer."""
+
+    issuer: NewLane
+    standby: NewLane
+    guardian: NewLane
+    admin: NewLane
 
 
 class SetUp:
@@ -52,16 +73,21 @@ class SetUp:
         address = self._keystore.address(key_index)
         return NewLane(key_index, address, self._rpc.transaction_count(address), self._rpc.balance(address))
 
+    def program_keys(self, first_key_index: int) -> ProgramKeys:
+        """The next accounts for a new program. Raises ChainError."""
+        # The standby's comes second: key indexes are given out from the highest that a lane has.
+        return ProgramKeys(*(self.lane(first_key_index + place) for place in range(len(fields(ProgramKeys)))))
+
     def anchor(self) -> Block:
         """The newest final block: from here on the chain is followed."""
         found = self._rpc.block(self._finality.final_number(self._rpc, self._rpc.head_number()))
         assert found is not None, "a final block exists"
         return found
 
-    def bind(self, connection: sa.Connection, *, notice_s: int, now_ms: int) -> None:
+    def bind(self, connection: sa.Connection, *, times: Times, now_ms: int) -> None:
         """Bind a new ledger to the chain and queue the exchange; on a bound one only check that it is the same chain.
 
-        Raises WrongChain.
+        Raises WrongChain, and TimesTooLong when quotes or batches are to last longer than the exchange allows.
         """
         chain_id, genesis = self._rpc.chain_id(), self._rpc.block(0)
         assert genesis is not None
@@ -72,20 +98,27 @@ class SetUp:
                     f"this ledger belongs to chain {bound.chain_id} with genesis 0x{bound.genesis_hash.hex()},"
                     f" the node serves chain {chain_id} with genesis 0x{genesis.hash.hex()}"
                 )
+            _require_times(bound.times, times)
             return
-        chainstate.begin(connection, chain_id=chain_id, genesis_hash=genesis.hash, notice_s=notice_s, now_ms=now_ms)
+        chainstate.begin(connection, chain_id=chain_id, genesis_hash=genesis.hash, times=times, now_ms=now_ms)
         anchor = self.anchor()
         blocks.add(connection, KnownBlock(anchor.number, anchor.hash, anchor.parent_hash, anchor.timestamp, True), [])
-        admin, operator = self.lane(0), self.lane(1)
+        admin, operator, relayer = (self.lane(index) for index in (ADMIN_KEY, OPERATOR_KEY, RELAYER_KEY))
         admin_lane = _add_lane(connection, lanes.EXCHANGE_ADMIN, admin)
         operator_lane = _add_lane(connection, lanes.EXCHANGE_OPERATOR, operator)
-        self._fund(connection, admin_lane, operator_lane, operator, now_ms)
-        call = calls.deploy_exchange(admin_lane, admin.address, operator.address, notice_s)
+        relayer_lane = _add_lane(connection, lanes.RELAYER, relayer)
+        for lane_id, one in ((operator_lane, operator), (relayer_lane, relayer)):
+            self._fund(connection, admin_lane, lane_id, one, now_ms)
+        call = calls.deploy_exchange(
+            admin_lane,
+            admin=admin.address,
+            operator=operator.address,
+            standby=self._keystore.address(STANDBY_KEY),
+            times=times,
+        )
         batches.add_control(connection, call, now_ms)
 
-    def create_program(
-        self, connection: sa.Connection, new: NewProgram, issuer: NewLane, admin: NewLane, now_ms: int
-    ) -> Program:
+    def create_program(self, connection: sa.Connection, new: NewProgram, keys: ProgramKeys, now_ms: int) -> Program:
         """Enter a program and queue its token. Raises SymbolTaken, NotDeployed."""
         deployment, exchange_admin = (
             chainstate.get(connection),
@@ -93,19 +126,19 @@ class SetUp:
         )
         if deployment is None or deployment.exchange is None or exchange_admin is None:
             raise NotDeployed("the exchange is not on the chain yet; try again in a moment")
-        issuer_lane = _add_lane(connection, f"issuer:{new.id}", issuer)
-        admin_lane = _add_lane(connection, f"admin:{new.id}", admin)
-        made = programs.add(connection, new, issuer_lane_id=issuer_lane, admin_lane_id=admin_lane, now_ms=now_ms)
-        for lane_id, one in ((issuer_lane, issuer), (admin_lane, admin)):
-            self._fund(connection, exchange_admin.id, lane_id, one, now_ms)
+        signing = {"issuer": keys.issuer, "admin": keys.admin, "guardian": keys.guardian}
+        lane_ids = {role: _add_lane(connection, f"{role}:{new.id}", one) for role, one in signing.items()}
+        signers = ProgramLanes(**lane_ids, standby_key_index=keys.standby.key_index, standby=keys.standby.address)
+        made = programs.add(connection, new, signers, now_ms)
+        for role, one in signing.items():
+            self._fund(connection, exchange_admin.id, lane_ids[role], one, now_ms)
+        addresses = (each.address for each in (keys.issuer, keys.standby, keys.guardian, keys.admin))
         call = calls.deploy_token(
-            made.id,
+            new,
             exchange_admin.id,
-            name=new.name,
-            symbol=new.symbol,
-            issuer=issuer.address,
-            admin=admin.address,
+            calls.Signers(*addresses),
             exchange=deployment.exchange,
+            delay_s=deployment.delay_s,
         )
         batches.add_control(connection, call, now_ms)
         return made
@@ -116,6 +149,28 @@ class SetUp:
         if one.wei < self._funds_wei:
             call = calls.fund(lane_id, from_lane, one.address, self._funds_wei - one.wei)
             batches.add_control(connection, call, now_ms)
+
+
+def announce(connection: sa.Connection, call: Control, now_ms: int) -> None:
+    """Queue a call that must be announced: the announcement at once, the call itself when the delay is over."""
+    deployment = chainstate.get(connection)
+    assert deployment is not None
+    batches.add_control(connection, calls.announcement(call), now_ms)
+    # When the announcement is on the chain, that says exactly when.
+    due_ms = now_ms + deployment.delay_s * 1000 if deployment.delay_s else None
+    batches.add_control(connection, call, now_ms, due_ms)
+
+
+def _require_times(fixed: Times, wanted: Times) -> None:
+    for name in ("longest_quote_s", "longest_batch_s"):
+        allowed, asked = getattr(fixed, name), getattr(wanted, name)
+        if asked > allowed:
+            raise TimesTooLong(
+                f"{name} would be {asked}, and the exchange was deployed for at most {allowed}: a change of terms could"
+                " break a firm quote; shorten quote_life_s and batch_life_s",
+                limit=allowed,
+                nearest=allowed,
+            )
 
 
 def _add_lane(connection: sa.Connection, role: str, one: NewLane) -> lanes.LaneId:
@@ -131,7 +186,10 @@ def propose(connection: sa.Connection, proposal: Proposal, now_ms: int) -> Terms
     destination = programs.by_id(connection, proposal.to_program_id)
     tokens = source.deployed_token, destination.deployed_token
     row = terms.propose(connection, proposal, now_ms)  # checks the numbers: only then can they be encoded
-    data = contracts.encode_propose(*tokens, row.from_units, row.to_units, row.settlement_price_micro)
+    data = contracts.encode_propose(
+        *tokens,
+        TermsOnChain(row.from_units, row.to_units, row.settlement_price_micro, row.managed_cap, row.wallet_cap),
+    )
     _queue(connection, "propose", row, proposal.proposed_by, data, now_ms)
     return row
 

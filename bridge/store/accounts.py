@@ -1,7 +1,7 @@
-"""Accounts and their counters: members' managed accounts and each program's system accounts.
+"""Accounts and their counters: members' managed accounts, holders' wallets and each program's system accounts.
 
-The counters are those of `exchange.ledger.Balance`. Every change goes through `apply`, which adds to a member's account
-and takes from a system account the same amount, so that each program's accounts always sum to zero.
+The counters are those of `exchange.ledger.Balance`. Every change goes through `apply`, which adds to one account of a
+program and takes from another the same amount, so that each program's accounts always sum to zero.
 """
 
 from collections import defaultdict
@@ -15,6 +15,7 @@ from exchange.ledger import Balance
 from exchange.words import account_address
 
 MEMBER = "member"
+WALLET = "wallet"
 ISSUED = "issued"
 REDEEMED = "redeemed"
 SWAPPED = "swapped"
@@ -76,7 +77,7 @@ def system_account(connection: sa.Connection, program_id: str, kind: str) -> int
     return int(
         connection.execute(
             sa.select(account.c.id).where(
-                account.c.program_id == program_id, account.c.kind == kind, account.c.member_id.is_(None)
+                account.c.program_id == program_id, account.c.kind == kind, account.c.address.is_(None)
             )
         ).scalar_one()
     )
@@ -121,6 +122,35 @@ def landing_account(
             field="quote_id",
         )
     return int(row.id)
+
+
+def wallet_account(connection: sa.Connection, program_id: str, address: bytes) -> int:
+    """The account of what a wallet holds of a program's points, made at its first use."""
+    query = sa.select(account.c.id).where(
+        account.c.program_id == program_id, account.c.kind == WALLET, account.c.address == address
+    )
+    found: int | None = connection.scalar(query)
+    if found is not None:
+        return found
+    inserted = connection.execute(account.insert().values(program_id=program_id, kind=WALLET, address=address))
+    assert inserted.inserted_primary_key is not None
+    return int(inserted.inserted_primary_key[0])
+
+
+def by_reference(connection: sa.Connection, program_id: str, reference: bytes) -> int | None:
+    """The managed account of a reference, or None."""
+    return connection.scalar(
+        sa.select(account.c.id).where(account.c.program_id == program_id, account.c.reference == reference)
+    )
+
+
+def posted(connection: sa.Connection, account_id: int) -> int:
+    """What an account holds on the chain at the newest final block."""
+    return int(
+        connection.execute(
+            sa.select(account.c.credits_posted - account.c.debits_posted).where(account.c.id == account_id)
+        ).scalar_one()
+    )
 
 
 def of_member(connection: sa.Connection, member_id: str) -> list[Account]:

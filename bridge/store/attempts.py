@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from bridge.store.batches import UNMINED
-from bridge.store.schema import attempt, batch
+from bridge.store.schema import attempt, batch, stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,73 @@ def sent(connection: sa.Connection, transaction_hash: bytes, now_ms: int) -> Non
     connection.execute(attempt.update().where(attempt.c.hash == transaction_hash).values(sent_ms=now_ms))
 
 
-def without_attempt(connection: sa.Connection) -> list[str]:
-    """Frozen batches for which nothing was signed yet, oldest first."""
+def unsigned_controls(connection: sa.Connection, now_ms: int) -> list[str]:
+    """Calls that are due and for which nothing was signed yet, oldest first."""
+    due = sa.or_(batch.c.due_ms.is_(None), batch.c.due_ms <= now_ms)
+    rows = connection.execute(_unsigned(batch.c.id).where(batch.c.stream_id.is_(None), due).order_by(batch.c.id))
+    return list(rows.scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class Unsigned:
+    """A stream's frozen batches for which nothing was signed yet: from which sequence on, and until when they count.
+
+    `valid_until` is the earliest of theirs, in unix seconds.
+    """
+
+    stream_id: int
+    sequence: int
+    valid_until: int
+
+
+def unsigned_streams(connection: sa.Connection) -> list[Unsigned]:
+    """Streams with frozen batches that are not signed. They are the newest of their stream: signing goes in order."""
     rows = connection.execute(
-        sa.select(batch.c.id)
-        .outerjoin(attempt, attempt.c.batch_id == batch.c.id)
-        .where(batch.c.state.in_(UNMINED), attempt.c.hash.is_(None))
-        .order_by(batch.c.id)
+        _unsigned(batch.c.stream_id, sa.func.min(batch.c.sequence), sa.func.min(batch.c.valid_until))
+        .where(batch.c.stream_id.is_not(None))
+        .group_by(batch.c.stream_id)
+        .order_by(batch.c.stream_id)
+    )
+    return [Unsigned(*row) for row in rows]
+
+
+def next_unsigned(connection: sa.Connection, stream_id: int) -> str | None:
+    """The stream's first frozen batch that is not signed, or None."""
+    first: str | None = connection.scalar(
+        _unsigned(batch.c.id).where(batch.c.stream_id == stream_id).order_by(batch.c.sequence).limit(1)
+    )
+    return first
+
+
+def anything_to_sign(connection: sa.Connection, now_ms: int) -> bool:
+    """Whether there is work that the poster will sign by itself: neither throttled nor before its time."""
+    due = sa.or_(batch.c.due_ms.is_(None), batch.c.due_ms <= now_ms)
+    row = connection.execute(_unsigned(batch.c.id).where(due, batch.c.throttled.is_(None)).limit(1)).one_or_none()
+    return row is not None
+
+
+def demands_under_way(connection: sa.Connection, stream_key: str) -> list[dict[str, int]]:
+    """What signed batches that are in no block take from each limit, of all streams whose key begins like this.
+
+    A batch that the chain refused takes nothing.
+    """
+    rows = connection.execute(
+        sa.select(batch.c.demand)
+        .join(stream, stream.c.id == batch.c.stream_id)
+        .where(
+            batch.c.state.in_(UNMINED),
+            batch.c.reason.is_(None),
+            stream.c.key.startswith(stream_key, autoescape=True),
+            sa.exists().where(attempt.c.batch_id == batch.c.id),
+        )
     )
     return list(rows.scalars())
+
+
+def _unsigned(*columns: Any) -> sa.Select[Any]:
+    return (
+        sa.select(*columns)
+        .select_from(batch)
+        .outerjoin(attempt, attempt.c.batch_id == batch.c.id)
+        .where(batch.c.state.in_(UNMINED), attempt.c.hash.is_(None))
+    )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bridge.store import accounts, batches, blocks, programs
+from bridge.store import accounts, batches, blocks, holder_books, programs
 from bridge.store.blocks import KnownBlock
 from bridge.store.programs import Program
 from bridge.store.schema import account, batch, entry, operation, stream, swap, terms
@@ -12,9 +12,9 @@ from bridge.store.schema import account, batch, entry, operation, stream, swap, 
 
 @dataclass(frozen=True, slots=True)
 class HeldAccount:
-    """What the ledger says one managed account holds on the chain."""
+    """What the ledger says one account holds on the chain: a managed one, or a wallet, which has no reference."""
 
-    reference: bytes
+    reference: bytes | None
     address: bytes
     posted: int
 
@@ -90,11 +90,11 @@ def _flows(connection: sa.Connection) -> dict[str, Flow]:
 
 def _books(connection: sa.Connection, program: Program, flows: dict[str, Flow]) -> Books:
     rows = connection.execute(sa.select(account).where(account.c.program_id == program.id).order_by(account.c.id)).all()
-    system = {row.kind: row for row in rows if row.kind != accounts.MEMBER}
+    system = {row.kind: row for row in rows if row.kind in accounts.SYSTEM}
     held = [
         HeldAccount(row.reference, row.address, row.credits_posted - row.debits_posted)
         for row in rows
-        if row.kind == accounts.MEMBER
+        if row.kind not in accounts.SYSTEM
     ]
     return Books(
         program=program,
@@ -103,7 +103,7 @@ def _books(connection: sa.Connection, program: Program, flows: dict[str, Flow]) 
         swapped_in=system[accounts.SWAPPED].debits_posted,
         swapped_out=system[accounts.SWAPPED].credits_posted,
         accounts=held,
-        position_micro=_position(connection, program.id),
+        position_micro=_position(connection, program.id) + holder_books.position_micro(connection, program.id),
         operations=_counts(connection, program.id),
         refused_by_chain=sum(1 for row in rows if row.frozen),
         flow=flows.get(program.id, Flow(0, 0, 0)),
@@ -111,7 +111,7 @@ def _books(connection: sa.Connection, program: Program, flows: dict[str, Flow]) 
 
 
 def _position(connection: sa.Connection, program_id: str) -> int:
-    """What posted swaps made the program owe (below zero) or be owed, leg by leg: of one swap, one may be skipped."""
+    """What settled swaps made the program owe (below zero) or be owed, leg by leg: of one swap, one may be skipped."""
 
     def total(column: sa.ColumnElement[str]) -> int:
         # Multiplied here, since the product of many points and a high price may be more than the database counts to.

@@ -6,7 +6,8 @@ up.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -45,6 +46,9 @@ class Batch:
     item_count: int
     entry_ids: bytes
     skipped: bytes
+    demand: dict[str, int]
+    throttled: dict[str, Any] | None
+    due_ms: int | None
     state: str
     reason: str | None
     transaction_hash: bytes | None
@@ -98,9 +102,31 @@ def of_transactions(connection: sa.Connection, hashes: Collection[bytes]) -> dic
     return found
 
 
-def count_unmined(connection: sa.Connection) -> int:
-    """How many batches are frozen or sent and in no canonical block."""
-    return connection.scalar(sa.select(sa.func.count()).where(batch.c.state.in_(UNMINED))) or 0
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """What keeps a batch from being signed: it needs more than a limit lets through now."""
+
+    limit: str
+    needed: int
+    available: int
+
+
+def throttle(connection: sa.Connection, batch_id: str, why: Throttle | None) -> None:
+    """The batch waits for room under a limit, or (None) no longer does."""
+    told = None if why is None else asdict(why)
+    connection.execute(batch.update().where(batch.c.id == batch_id).values(throttled=told))
+
+
+def count_throttled(connection: sa.Connection) -> int:
+    """How many batches wait for room under a limit."""
+    query = sa.select(sa.func.count()).where(batch.c.state.in_(UNMINED), batch.c.throttled.is_not(None))
+    return connection.scalar(query) or 0
+
+
+def count_unmined(connection: sa.Connection, now_ms: int) -> int:
+    """How many batches are frozen or sent and in no canonical block; calls that are not due yet are not counted."""
+    due = sa.or_(batch.c.due_ms.is_(None), batch.c.due_ms <= now_ms)
+    return connection.scalar(sa.select(sa.func.count()).where(batch.c.state.in_(UNMINED), due)) or 0
 
 
 def unposted(connection: sa.Connection, stream_id: int) -> list[Batch]:
@@ -150,8 +176,8 @@ def open_controls(connection: sa.Connection, purpose: str, subject: str | None) 
     )
 
 
-def add_control(connection: sa.Connection, control: Control, now_ms: int) -> str:
-    """Queue one call that sets the contracts up."""
+def add_control(connection: sa.Connection, control: Control, now_ms: int, due_ms: int | None = None) -> str:
+    """Queue one call that sets the contracts up, not to be signed before `due_ms`."""
     batch_id = new_id("batch")
     connection.execute(
         batch.insert().values(
@@ -166,6 +192,8 @@ def add_control(connection: sa.Connection, control: Control, now_ms: int) -> str
             gas_limit=control.gas_limit,
             item_count=0,
             entry_ids=b"",
+            demand={},
+            due_ms=due_ms,
             state=FROZEN,
             created_ms=now_ms,
         )
@@ -185,6 +213,21 @@ def fail_control(connection: sa.Connection, batch_id: str, mined: Mined, reason:
             block_number=mined.block_number,
             gas_used=mined.gas_used,
         )
+    )
+
+
+def ready_at(connection: sa.Connection, target: bytes, calldata: bytes, due_ms: int) -> None:
+    """The chain said when an announced call can be made: the one that waits for it is due then."""
+    connection.execute(
+        batch.update()
+        .where(
+            batch.c.kind == "control",
+            batch.c.state == FROZEN,
+            batch.c.target == target,
+            batch.c.calldata == calldata,
+            batch.c.due_ms.is_not(None),
+        )
+        .values(due_ms=due_ms)
     )
 
 

@@ -1,6 +1,6 @@
 """What the service knows of its chain: which one it is, where the exchange stands, whether the breaker is tripped."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
 
@@ -8,16 +8,40 @@ from bridge.store.schema import breaker, deployment
 
 
 @dataclass(frozen=True, slots=True)
+class Times:
+    """The times with which an exchange is deployed, in seconds; see `Deployment`."""
+
+    delay_s: int
+    notice_s: int
+    longest_quote_s: int
+    longest_batch_s: int
+    cap_period_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
-    """The exchange contract on one chain; `exchange` is None until its creation is confirmed."""
+    """The exchange contract on one chain; `exchange` is None until its creation is confirmed.
+
+    The times, in seconds, are those that it was deployed with: `delay_s` between announcing and doing, `notice_s`
+    between consent to changed terms and their start, how long quotes and batches may last, and the period of caps.
+    """
 
     chain_id: int
     genesis_hash: bytes
     exchange: bytes | None
+    delay_s: int
     notice_s: int
+    longest_quote_s: int
+    longest_batch_s: int
+    cap_period_s: int
     transaction_hash: bytes | None
     block_number: int | None
     created_ms: int
+
+    @property
+    def times(self) -> Times:
+        """The times that were fixed when it was deployed."""
+        return Times(self.delay_s, self.notice_s, self.longest_quote_s, self.longest_batch_s, self.cap_period_s)
 
 
 def get(connection: sa.Connection) -> Deployment | None:
@@ -26,10 +50,10 @@ def get(connection: sa.Connection) -> Deployment | None:
     return None if row is None else Deployment(**row._mapping)
 
 
-def begin(connection: sa.Connection, *, chain_id: int, genesis_hash: bytes, notice_s: int, now_ms: int) -> None:
-    """Bind the ledger to a chain."""
+def begin(connection: sa.Connection, *, chain_id: int, genesis_hash: bytes, times: Times, now_ms: int) -> None:
+    """Bind the ledger to a chain, on which an exchange with these times is to stand."""
     connection.execute(
-        deployment.insert().values(chain_id=chain_id, genesis_hash=genesis_hash, notice_s=notice_s, created_ms=now_ms)
+        deployment.insert().values(chain_id=chain_id, genesis_hash=genesis_hash, created_ms=now_ms, **asdict(times))
     )
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bridge.store import accounts, events, operations, programs
+from bridge.store import accounts, events, limits, operations, programs
 from bridge.store.database import IN_LIST_MAX
 from bridge.store.ids import new_id, request_hash
 from bridge.store.operations import NOTHING_EARNED, Known, Operation
 from bridge.store.programs import Program
-from bridge.store.schema import account, entry, lot, member, operation, program, stream
+from bridge.store.schema import account, entry, lot, member, operation, program, program_limit, stream
 from exchange.errors import InvalidAmount, SarrafError, UnknownMember, UnknownProgram
 from exchange.operations import OperationKind, OperationState
 from exchange.points import Points, points
@@ -68,6 +68,8 @@ class _Desk:
     stream_id: int
     issued_id: int
     issued: int
+    #: the most points that one batch can issue
+    capacity: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +97,14 @@ _FIND_DESK = (
         stream.c.id.label("stream_id"),
         account.c.id.label("issued_id"),
         (account.c.debits_pending + account.c.debits_posted).label("issued"),
+        program_limit.c.capacity,
     )
     .join(stream, stream.c.key == program.c.id)
     .join(
         account,
-        sa.and_(account.c.program_id == program.c.id, account.c.kind == accounts.ISSUED, account.c.member_id.is_(None)),
+        sa.and_(account.c.program_id == program.c.id, account.c.kind == accounts.ISSUED, account.c.address.is_(None)),
     )
+    .join(program_limit, sa.and_(program_limit.c.program_id == program.c.id, program_limit.c.name == limits.ISSUANCE))
     .where(program.c.id == sa.bindparam("program"))
 )
 _FIND_MEMBERS = (
@@ -155,10 +159,12 @@ def _desk(connection: sa.Connection, program_id: str) -> _Desk:
     if row is None:
         raise UnknownProgram(f"there is no program {program_id}", field="program_id")
     fields = dict(row._mapping)
-    stream_id, issued_id, issued = (fields.pop(name) for name in ("stream_id", "issued_id", "issued"))
+    stream_id, issued_id, issued, capacity = (
+        fields.pop(name) for name in ("stream_id", "issued_id", "issued", "capacity")
+    )
     found = programs.of_fields(fields)
     assert found.deployed_token
-    return _Desk(found, stream_id, issued_id, issued)
+    return _Desk(found, stream_id, issued_id, issued, capacity)
 
 
 def _enrolled(
@@ -199,6 +205,7 @@ def _accept_one(
     else:
         assert request.spend_minor is not None
         amount = desk.program.earning_rate.award(request.spend_minor)
+    limits.require(desk.capacity, amount, limits.ISSUANCE)
     return _Accepted(request, fingerprint, _operation(desk, request, who, amount, now_ms), who.account_id)
 
 

@@ -26,6 +26,7 @@ def post(connection: sa.Connection, found: Batch) -> None:
         )
     _move(connection, found.id)
     lots.release(connection, _brought_by_swaps(connection, found.id))
+    lots.follow_releases(connection, _in_batch(found.id))
 
 
 def _move(connection: sa.Connection, batch_id: str) -> None:
@@ -64,7 +65,7 @@ def _brought_by_swaps(connection: sa.Connection, batch_id: str) -> list[tuple[st
 
 
 def void(connection: sa.Connection, operation_id: str) -> None:
-    """The pending entries of a swap will never be posted: its holds go back to their lots."""
+    """The pending entries of a swap or a release will never be posted: its holds go back to their lots."""
     rows = connection.execute(
         sa.select(entry).where(entry.c.operation_id == operation_id, entry.c.state == "pending")
     ).all()

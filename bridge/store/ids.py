@@ -16,6 +16,8 @@ PREFIXES = {
     "terms": "trm",
     "batch": "bat",
     "key": "key",
+    "wallet": "wal",
+    "holder_call": "hcl",
 }
 
 

@@ -10,7 +10,7 @@ from bridge.store.ids import new_id, new_secret, secret_hash
 from bridge.store.schema import api_key
 from exchange.errors import Conflict, NotFound, Unauthenticated
 
-SCOPES = ("earn", "redeem", "swap", "terms", "members", "read", "operator")
+SCOPES = ("earn", "redeem", "swap", "terms", "members", "powers", "read", "operator")
 #: Live keys of one program with the same scopes: two, so that one can be replaced without a gap.
 LIVE_KEYS_MAX = 2
 

@@ -5,12 +5,14 @@ from typing import NewType
 
 import sqlalchemy as sa
 
-from bridge.store.schema import attempt, lane
+from bridge.store.schema import attempt, lane, program
 
 LaneId = NewType("LaneId", int)
 
 EXCHANGE_ADMIN = "exchange-admin"
 EXCHANGE_OPERATOR = "exchange-operator"
+#: Sends what holders signed; its key has no power over anything.
+RELAYER = "relayer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,9 @@ def by_role(connection: sa.Connection, role: str) -> Lane | None:
 
 
 def next_key_index(connection: sa.Connection) -> int:
-    """The lowest key index above all that are taken."""
-    taken = connection.scalar(sa.select(sa.func.max(lane.c.key_index)))
-    return 0 if taken is None else taken + 1
+    """The lowest key index above all that are taken, by lanes or by keys that stand by."""
+    taken = (sa.func.max(lane.c.key_index), sa.func.max(program.c.standby_key_index))
+    return max((one + 1 for one in map(connection.scalar, map(sa.select, taken)) if one is not None), default=0)
 
 
 def add(connection: sa.Connection, *, role: str, key_index: int, address: bytes, next_nonce: int) -> LaneId:

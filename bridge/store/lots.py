@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bridge.store.schema import account, lot, lot_take
+from bridge.store.schema import account, entry, lot, lot_take
 from exchange.lots import Lot, Take
 from exchange.points import Points
+from exchange.words import EntryKind
 
 #: Lots that one answer lists.
 LOTS_LISTED_MAX = 200
@@ -75,6 +76,53 @@ def release(connection: sa.Connection, brought: Sequence[tuple[str, int]]) -> No
             .values(pending=False),
             [{"by": operation_id, "into": account_id} for operation_id, account_id in brought],
         )
+
+
+def follow_releases(connection: sa.Connection, chosen: Iterable[sa.ColumnElement[bool]]) -> None:
+    """What these posted releases took from managed accounts stands in the wallets from now on, as old as it was."""
+    taken = (
+        sa.select(
+            entry.c.contra_id,
+            lot_take.c.operation_id,
+            lot_take.c.amount,
+            lot_take.c.amount.label("remaining"),
+            sa.false().label("pending"),
+            lot.c.earned_ms,
+            lot.c.expires_ms,
+        )
+        .join(lot_take, lot_take.c.operation_id == entry.c.operation_id)
+        .join(lot, sa.and_(lot.c.id == lot_take.c.lot_id, lot.c.account_id == entry.c.account_id))
+        .where(*chosen, entry.c.kind == EntryKind.RELEASE.value, entry.c.state == "posted")
+        .order_by(lot.c.id)
+    )
+    names = ["account_id", "operation_id", "amount", "remaining", "pending", "earned_ms", "expires_ms"]
+    connection.execute(lot.insert().from_select(names, taken))
+
+
+def move(connection: sa.Connection, operation_id: str, takes: Sequence[Take[int]], into: int) -> None:
+    """Points that a holder moved to another account: there they are as old as they were."""
+    take(connection, operation_id, list(takes))
+    rows = {
+        row.id: row
+        for row in connection.execute(
+            sa.select(lot.c.id, lot.c.earned_ms, lot.c.expires_ms).where(lot.c.id.in_([one.lot_id for one in takes]))
+        )
+    }
+    connection.execute(
+        lot.insert(),
+        [
+            {
+                "account_id": into,
+                "operation_id": operation_id,
+                "amount": one.amount,
+                "remaining": one.amount,
+                "pending": False,
+                "earned_ms": rows[one.lot_id].earned_ms,
+                "expires_ms": rows[one.lot_id].expires_ms,
+            }
+            for one in takes
+        ],
+    )
 
 
 def drop(connection: sa.Connection, operation_id: str, account_ids: Iterable[int]) -> None:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from bridge.store import pages
 from bridge.store.database import IN_LIST_MAX
-from bridge.store.schema import batch, operation, swap
+from bridge.store.schema import batch, holder_event, operation, swap
 from exchange.errors import IdempotencyKeyReused, UnknownOperation
 from exchange.operations import OperationState
 
@@ -17,32 +17,37 @@ NOTHING_EARNED = "nothing-earned"
 
 @dataclass(frozen=True, slots=True)
 class SwapSide:
-    """What a swap adds to its operation."""
+    """What a swap adds to its operation; a holder's own swap has no quote and names no terms."""
 
     to_program_id: str
-    to_member_id: str
+    to_member_id: str | None
     points_out: int
-    quote_id: str
-    terms_id: str
-    settlement_micro: int
+    quote_id: str | None
+    terms_id: str | None
+    settlement_micro: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation with the steps of the batch that carries it."""
+    """An operation with the steps of the batch that carries it.
+
+    One that a holder made on the chain has neither key nor tag nor batch, and no member where the wallet has none here.
+    """
 
     id: str
     kind: str
     program_id: str
-    member_id: str
+    member_id: str | None
     points: int
     state: str
     reason: str | None
-    idempotency_key: str
-    tag: bytes
+    idempotency_key: str | None
+    tag: bytes | None
     occurred_ms: int | None
     created_ms: int
     batch_id: str | None = None
+    #: the limit under which its batch waits for room: name, needed, available
+    throttled: dict[str, Any] | None = None
     submitted_ms: int | None = None
     confirmed_ms: int | None = None
     final_ms: int | None = None
@@ -97,11 +102,13 @@ def _select() -> sa.Select[Any]:
     return (
         sa.select(
             operation,
+            batch.c.throttled,
             batch.c.submitted_ms,
-            batch.c.confirmed_ms,
-            batch.c.final_ms,
-            batch.c.transaction_hash,
-            batch.c.block_number,
+            # What a holder did travelled in no batch: the chain's own word of it says when and where.
+            sa.func.coalesce(batch.c.confirmed_ms, holder_event.c.seen_ms).label("confirmed_ms"),
+            sa.func.coalesce(batch.c.final_ms, holder_event.c.booked_ms).label("final_ms"),
+            sa.func.coalesce(batch.c.transaction_hash, holder_event.c.transaction_hash).label("transaction_hash"),
+            sa.func.coalesce(batch.c.block_number, holder_event.c.block_number).label("block_number"),
             swap.c.to_program_id,
             swap.c.to_member_id,
             swap.c.points_out,
@@ -111,6 +118,7 @@ def _select() -> sa.Select[Any]:
         )
         .outerjoin(batch, batch.c.id == operation.c.batch_id)
         .outerjoin(swap, swap.c.operation_id == operation.c.id)
+        .outerjoin(holder_event, holder_event.c.operation_id == operation.c.id)
     )
 
 

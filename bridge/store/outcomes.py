@@ -6,11 +6,15 @@ from collections.abc import Collection
 import sqlalchemy as sa
 
 from bridge.store import accounts, batches, entries, events, operations, streams
-from bridge.store.batches import Mined
+from bridge.store.batches import Batch, Mined, Throttle
 from bridge.store.schema import batch, entry, operation, swap
 from exchange.operations import OperationKind, OperationState
 
 SHORT_ON_CHAIN = "the chain holds fewer points in this account than the ledger: the debit was skipped"
+NOT_RELEASED = "the chain did not release the points: the wallet was not bound, or not yet, when the batch was posted"
+
+#: What an event says of operations whose batch waits for room under a limit; they stay accepted.
+THROTTLED = "throttled"
 
 
 def submitted(connection: sa.Connection, batch_id: str, now_ms: int) -> None:
@@ -23,6 +27,15 @@ def submitted(connection: sa.Connection, batch_id: str, now_ms: int) -> None:
     if done.rowcount:
         operations.set_state(connection, batch_id, OperationState.SUBMITTED)
         _tell(connection, batch_id, OperationState.SUBMITTED, now_ms)
+
+
+def throttle(connection: sa.Connection, found: Batch, why: Throttle | None, now_ms: int) -> None:
+    """The batch waits unsigned for room under a limit, or (None) no longer does. That it waits is told once."""
+    if why is None and found.throttled is None:
+        return
+    batches.throttle(connection, found.id, why)
+    if found.throttled is None:
+        _tell(connection, found.id, THROTTLED, now_ms)
 
 
 def confirm(connection: sa.Connection, batch_id: str, mined: Mined, skipped: Collection[int], now_ms: int) -> None:
@@ -98,12 +111,14 @@ def finalise(connection: sa.Connection, final_number: int, now_ms: int) -> list[
     return frozen
 
 
-def dissolve(connection: sa.Connection, stream_id: int, now_ms: int) -> int:
+def dissolve(connection: sa.Connection, stream_id: int, now_ms: int, since: int = 0) -> int:
     """The chain can take none of the stream's unposted batches: their operations wait again, in their old order.
 
-    Answers how many batches were dissolved.
+    `since` is the sequence of the first of them; those before it stay. Answers how many batches were dissolved.
     """
-    gone = batches.unposted(connection, stream_id)
+    gone = [
+        one for one in batches.unposted(connection, stream_id) if one.sequence is not None and one.sequence >= since
+    ]
     assert gone
     first = gone[0].sequence
     assert first is not None
@@ -115,7 +130,7 @@ def dissolve(connection: sa.Connection, stream_id: int, now_ms: int) -> int:
             .returning(operation.c.id)
         )
         ids = list(moved.scalars())
-        connection.execute(batch.update().where(batch.c.id == one.id).values(state=batches.DISSOLVED))
+        connection.execute(batch.update().where(batch.c.id == one.id).values(state=batches.DISSOLVED, throttled=None))
         events.operations_changed(connection, _concerned(connection, ids), OperationState.ACCEPTED, now_ms)
     streams.set_last_sequence(connection, stream_id, first - 1)
     return len(gone)
@@ -143,20 +158,23 @@ def fail_swaps(connection: sa.Connection, stream_id: int, dead_terms: Collection
 def _settle_skipped(connection: sa.Connection, batch_id: str, now_ms: int) -> list[int]:
     """What the chain skipped, once that is final: the operation failed and the account is frozen.
 
-    A swap gives its hold back. A redemption does not, since its reward may have been handed over.
+    A swap gives its hold back. A redemption does not, since its reward may have been handed over. A release gives its
+    hold back and freezes nothing: it is skipped where the wallet was unbound on the chain meanwhile.
     """
     short = connection.execute(
         sa.select(entry.c.operation_id, entry.c.account_id, operation.c.kind)
         .join(operation, operation.c.id == entry.c.operation_id)
         .where(operation.c.batch_id == batch_id, entry.c.state == "pending", entry.c.credit.is_(False))
     ).all()
-    for row in short:
-        accounts.freeze(connection, row.account_id)
+    disagreeing = [row.account_id for row in short if row.kind != OperationKind.RELEASE.value]
+    for account_id in disagreeing:
+        accounts.freeze(connection, account_id)
     for operation_id, kind in {row.operation_id: row.kind for row in short}.items():
-        if kind == OperationKind.SWAP.value:
+        if kind in (OperationKind.SWAP.value, OperationKind.RELEASE.value):
             entries.void(connection, operation_id)
-        _fail(connection, operation_id, SHORT_ON_CHAIN, now_ms)
-    return [row.account_id for row in short]
+        reason = NOT_RELEASED if kind == OperationKind.RELEASE.value else SHORT_ON_CHAIN
+        _fail(connection, operation_id, reason, now_ms)
+    return disagreeing
 
 
 def _fail(connection: sa.Connection, operation_id: str, reason: str, now_ms: int) -> None:
@@ -175,7 +193,7 @@ def _concerned(connection: sa.Connection, operation_ids: Collection[str]) -> lis
     return [(one, row.id) for row in rows for one in (row.program_id, row.to_program_id) if one is not None]
 
 
-def _tell(connection: sa.Connection, batch_id: str, state: OperationState, now_ms: int) -> None:
+def _tell(connection: sa.Connection, batch_id: str, state: str, now_ms: int) -> None:
     found = batches.by_id(connection, batch_id)
     if found.stream_id is None:
         return

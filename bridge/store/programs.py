@@ -1,14 +1,20 @@
 """Programs: loyalty programs with their points currency, keys and token."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.store import accounts, lanes, pages, streams
+from bridge.store import accounts, lanes, limits, pages, streams
+from bridge.store.limits import Bounds
 from bridge.store.schema import program
 from exchange.earning import EarningRate
 from exchange.errors import ProgramNotActive, SymbolTaken, UnknownProgram
+from exchange.points import MICRO_UNITS_MAX
+
+#: What a program may owe unless it is told otherwise, in micro-units.
+CREDIT_LIMIT_MICRO = 10**12
 
 DEPLOYING = "deploying"
 ACTIVE = "active"
@@ -16,7 +22,10 @@ ACTIVE = "active"
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A loyalty program. `token` is None until its contract stands on the chain."""
+    """A loyalty program. `token` is None until its contract stands on the chain.
+
+    `standby` is the address that becomes the issuer when that one is retired; its key has an index and no lane.
+    """
 
     id: str
     name: str
@@ -26,6 +35,11 @@ class Program:
     expiry_days: int | None
     issuer_lane_id: int
     admin_lane_id: int
+    guardian_lane_id: int
+    standby_key_index: int | None
+    standby: bytes | None
+    transferable: bool
+    credit_limit_micro: int
     token: bytes | None
     state: str
     created_ms: int
@@ -51,6 +65,20 @@ class NewProgram:
     currency: str
     earning_rate: EarningRate
     expiry_days: int | None
+    limits: Mapping[str, Bounds] = field(default_factory=lambda: limits.DEFAULTS)
+    transferable: bool = False
+    credit_limit_micro: int = CREDIT_LIMIT_MICRO
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramLanes:
+    """Who signs for a program, and the key that stands by to become its issuer."""
+
+    issuer: int
+    admin: int
+    guardian: int
+    standby_key_index: int
+    standby: bytes
 
 
 def of_fields(fields: dict[str, Any]) -> Program:
@@ -87,8 +115,8 @@ def page(connection: sa.Connection, ask: pages.Ask) -> pages.Page[Program]:
     return pages.read(connection, sa.select(program), program.c.id, ask, _program)
 
 
-def add(connection: sa.Connection, new: NewProgram, *, issuer_lane_id: int, admin_lane_id: int, now_ms: int) -> Program:
-    """Enter a new program in state `deploying`, with its system accounts and its stream. Raises SymbolTaken."""
+def add(connection: sa.Connection, new: NewProgram, signers: ProgramLanes, now_ms: int) -> Program:
+    """Enter a new program in state `deploying`, with its limits, system accounts and stream. Raises SymbolTaken."""
     taken = connection.execute(sa.select(program.c.id).where(program.c.symbol == new.symbol)).one_or_none()
     if taken is not None:
         raise SymbolTaken(f"symbol {new.symbol} belongs to program {taken.id}", field="symbol")
@@ -101,14 +129,20 @@ def add(connection: sa.Connection, new: NewProgram, *, issuer_lane_id: int, admi
             earn_points=new.earning_rate.points,
             earn_per_minor_units=new.earning_rate.per_minor_units,
             expiry_days=new.expiry_days,
-            issuer_lane_id=issuer_lane_id,
-            admin_lane_id=admin_lane_id,
+            issuer_lane_id=signers.issuer,
+            admin_lane_id=signers.admin,
+            guardian_lane_id=signers.guardian,
+            standby_key_index=signers.standby_key_index,
+            standby=signers.standby,
+            transferable=new.transferable,
+            credit_limit_micro=new.credit_limit_micro,
             state=DEPLOYING,
             created_ms=now_ms,
         )
     )
     accounts.add_system_accounts(connection, new.id)
-    streams.add(connection, key=new.id, kind=streams.PROGRAM, lane_id=issuer_lane_id)
+    streams.add(connection, key=new.id, kind=streams.PROGRAM, lane_id=signers.issuer)
+    limits.add(connection, new.id, new.limits)
     return by_id(connection, new.id)
 
 
@@ -122,7 +156,16 @@ def admitted(connection: sa.Connection, program_id: str) -> None:
     connection.execute(program.update().where(program.c.id == program_id).values(state=ACTIVE))
 
 
-def addresses(connection: sa.Connection, found: Program) -> tuple[bytes, bytes]:
-    """The program's issuer and admin addresses."""
-    issuer, admin = (lanes.by_id(connection, lane_id) for lane_id in (found.issuer_lane_id, found.admin_lane_id))
-    return issuer.address, admin.address
+def may_owe(connection: sa.Connection, program_id: str, credit_limit_micro: int) -> None:
+    """The exchange said what the program may owe; more than can be counted here counts as the most that can."""
+    most = min(credit_limit_micro, MICRO_UNITS_MAX)
+    connection.execute(program.update().where(program.c.id == program_id).values(credit_limit_micro=most))
+
+
+def signers(connection: sa.Connection, found: Program) -> tuple[lanes.Lane, lanes.Lane, lanes.Lane]:
+    """The lanes of the program's issuer, admin and guardian."""
+    issuer, admin, guardian = (
+        lanes.by_id(connection, lane_id)
+        for lane_id in (found.issuer_lane_id, found.admin_lane_id, found.guardian_lane_id)
+    )
+    return issuer, admin, guardian

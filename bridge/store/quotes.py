@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from bridge.store import links, members, programs, terms
 from bridge.store.ids import new_id
 from bridge.store.schema import quote, swap
-from exchange.errors import NoTerms, UnknownQuote
+from exchange.errors import NoTerms, OverLimit, UnknownQuote
 from exchange.pricing import price, price_for
 
 OPEN, USED, EXPIRED = "open", "used", "expired"
@@ -54,7 +54,7 @@ class Firmness:
 def create(connection: sa.Connection, program_id: str, request: QuoteRequest, firmness: Firmness, now_ms: int) -> Quote:
     """Price the request under the terms in force and keep the offer.
 
-    Raises UnknownMember, UnknownProgram, ProgramNotActive, NotLinked, NoTerms and what pricing raises.
+    Raises UnknownMember, UnknownProgram, ProgramNotActive, NotLinked, NoTerms, OverLimit and what pricing raises.
     """
     source = members.find(connection, program_id, member_id=request.member_id, member_number=request.member_number)
     assert programs.by_id(connection, program_id).deployed_token
@@ -67,6 +67,7 @@ def create(connection: sa.Connection, program_id: str, request: QuoteRequest, fi
     else:
         assert request.amount_out is not None
         priced = price_for(agreed.agreed(), request.amount_out)
+    require_under_cap(agreed, priced.amount_in, "amount_in" if request.amount_in is not None else "amount_out")
     made = Quote(
         id=new_id("quote"),
         program_id=program_id,
@@ -84,6 +85,16 @@ def create(connection: sa.Connection, program_id: str, request: QuoteRequest, fi
     )
     connection.execute(quote.insert().values({name: getattr(made, name) for name in Quote.__slots__}))
     return made
+
+
+def require_under_cap(agreed: terms.TermsRow, amount_in: int, field: str) -> None:
+    """Raises OverLimit when one swap takes more than the terms let through in a whole period."""
+    if amount_in > agreed.managed_cap:
+        raise OverLimit(
+            f"these terms let {agreed.managed_cap:,} points through in a period, {amount_in:,} can never be swapped",
+            field=field,
+            limit=agreed.managed_cap,
+        )
 
 
 def by_id(connection: sa.Connection, quote_id: str, program_id: str | None = None) -> Quote:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bridge.store import accounts, events, members, operations, programs, spending, streams
+from bridge.store import accounts, events, limits, members, operations, programs, spending, streams
 from bridge.store.ids import new_id, request_hash
 from bridge.store.schema import entry, operation
 from exchange.operations import OperationKind, OperationState
@@ -29,7 +29,7 @@ class RedemptionRequest:
 def accept(connection: sa.Connection, program_id: str, request: RedemptionRequest, now_ms: int) -> tuple[str, bool]:
     """Hold the points and queue their burning. Answers the operation's id and whether it was accepted before.
 
-    Raises IdempotencyKeyReused, UnknownMember, InvalidAmount, InsufficientPoints, ProgramNotActive.
+    Raises IdempotencyKeyReused, UnknownMember, InvalidAmount, OverLimit, InsufficientPoints, ProgramNotActive.
     """
     before = operations.known(connection, program_id, [request.key]).get(request.key)
     if before is not None:
@@ -40,6 +40,7 @@ def accept(connection: sa.Connection, program_id: str, request: RedemptionReques
     amount = points(request.points)
     found = members.find(connection, program_id, member_id=request.member_id, member_number=request.member_number)
     taken = spending.purse(connection, found.id, now_ms).take(amount)
+    limits.require(limits.capacity(connection, program_id, limits.REDEMPTION), amount, limits.REDEMPTION)
     operation_id = new_id("operation")
     connection.execute(
         operation.insert().values(

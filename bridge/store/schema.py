@@ -53,7 +53,12 @@ deployment = sa.Table(
     sa.Column("chain_id", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("genesis_hash", sa.LargeBinary(32), nullable=False),
     sa.Column("exchange", sa.LargeBinary(20), nullable=True),
+    #: the exchange's times, fixed when it is deployed
+    sa.Column("delay_s", sa.BigInteger, nullable=False),
     sa.Column("notice_s", sa.BigInteger, nullable=False),
+    sa.Column("longest_quote_s", sa.BigInteger, nullable=False),
+    sa.Column("longest_batch_s", sa.BigInteger, nullable=False),
+    sa.Column("cap_period_s", sa.BigInteger, nullable=False),
     sa.Column("transaction_hash", sa.LargeBinary(32), nullable=True),
     sa.Column("block_number", sa.BigInteger, nullable=True),
     _ms("created_ms"),
@@ -81,9 +86,26 @@ program = sa.Table(
     sa.Column("expiry_days", sa.Integer, nullable=True),
     sa.Column("issuer_lane_id", sa.ForeignKey("lane.id"), nullable=False),
     sa.Column("admin_lane_id", sa.ForeignKey("lane.id"), nullable=False),
+    sa.Column("guardian_lane_id", sa.ForeignKey("lane.id"), nullable=False),
+    #: the key that stands by to become the issuer: reserved, and without a lane until it does
+    sa.Column("standby_key_index", sa.Integer, nullable=True, unique=True),
+    sa.Column("standby", sa.LargeBinary(20), nullable=True),
+    sa.Column("transferable", sa.Boolean, nullable=False),
+    #: what the program may owe, in micro-units, as the exchange last said
+    sa.Column("credit_limit_micro", sa.BigInteger, nullable=False),
     sa.Column("token", sa.LargeBinary(20), nullable=True, unique=True),
     sa.Column("state", sa.String(16), nullable=False),
     _ms("created_ms"),
+)
+
+#: What bounds a program's posting (issuance, redemption, release), as its token last said.
+program_limit = sa.Table(
+    "program_limit",
+    metadata,
+    sa.Column("program_id", sa.ForeignKey("program.id"), primary_key=True),
+    sa.Column("name", sa.String(16), primary_key=True),
+    sa.Column("capacity", sa.BigInteger, nullable=False),
+    sa.Column("refill_per_second", sa.BigInteger, nullable=False),
 )
 
 api_key = sa.Table(
@@ -120,7 +142,8 @@ link_code = sa.Table(
     _ms("used_ms", nullable=True),
 )
 
-#: Members' managed accounts, and each program's system accounts (issued, redeemed, swapped) that stand against them.
+#: Members' managed accounts, holders' wallets, and each program's system accounts (issued, redeemed, swapped) that
+#: stand against them. A wallet has an address and no member: whose it is says the binding, and may change.
 account = sa.Table(
     "account",
     metadata,
@@ -143,9 +166,9 @@ account = sa.Table(
         " AND credits_posted >= 0 AND debits_posted >= 0",
         name="counters_not_negative",
     ),
-    # The last line of defence against an overdraft: a member's account never owes.
+    # The last line of defence against an overdraft: a member's account or a wallet never owes.
     sa.CheckConstraint(
-        "kind <> 'member' OR credits_posted + credits_pending >= debits_posted + debits_pending",
+        "kind NOT IN ('member', 'wallet') OR credits_posted + credits_pending >= debits_posted + debits_pending",
         name="no_overdraft",
     ),
 )
@@ -154,8 +177,16 @@ sa.Index(
     account.c.program_id,
     account.c.kind,
     unique=True,
-    sqlite_where=account.c.member_id.is_(None),
-    postgresql_where=account.c.member_id.is_(None),
+    sqlite_where=account.c.address.is_(None),
+    postgresql_where=account.c.address.is_(None),
+)
+sa.Index(
+    "uq_account_wallet",
+    account.c.program_id,
+    account.c.address,
+    unique=True,
+    sqlite_where=sa.text("kind = 'wallet'"),
+    postgresql_where=sa.text("kind = 'wallet'"),
 )
 
 #: What must be posted in order: one program's entries, or one swap path's legs.
@@ -191,6 +222,12 @@ batch = sa.Table(
     sa.Column("entry_ids", sa.LargeBinary, nullable=False),
     #: places of the debits that the chain skipped in the block that holds the batch, 4 bytes each
     sa.Column("skipped", sa.LargeBinary, nullable=False, default=b""),
+    #: what it takes from each limit that it meets on the chain
+    sa.Column("demand", sa.JSON, nullable=False),
+    #: the limit that keeps it from being signed: its name, what is needed, what is available
+    sa.Column("throttled", sa.JSON(none_as_null=True), nullable=True),
+    #: not to be signed before: the chain would refuse it
+    _ms("due_ms", nullable=True),
     sa.Column("state", sa.String(16), nullable=False, index=True),
     sa.Column("reason", sa.Text, nullable=True),
     sa.Column("transaction_hash", sa.LargeBinary(32), nullable=True),
@@ -254,13 +291,16 @@ operation = sa.Table(
     sa.Column("id", sa.String(40), nullable=False, unique=True),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("program_id", sa.ForeignKey("program.id"), nullable=False),
-    sa.Column("member_id", sa.ForeignKey("member.id"), nullable=False),
+    #: None: a holder did it whose wallet is bound to no member of this program
+    sa.Column("member_id", sa.ForeignKey("member.id"), nullable=True),
     sa.Column("points", sa.BigInteger, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("reason", sa.Text, nullable=True),
-    sa.Column("idempotency_key", sa.String(255), nullable=False),
-    sa.Column("request_hash", sa.LargeBinary(32), nullable=False),
-    sa.Column("tag", sa.LargeBinary(5), nullable=False),
+    #: key and hash of the request; None where nobody asked for it here, but a holder did it on the chain
+    sa.Column("idempotency_key", sa.String(255), nullable=True),
+    sa.Column("request_hash", sa.LargeBinary(32), nullable=True),
+    #: None where no entry was posted for it
+    sa.Column("tag", sa.LargeBinary(5), nullable=True),
     sa.Column("stream_id", sa.ForeignKey("stream.id"), nullable=True),
     sa.Column("batch_id", sa.ForeignKey("batch.id"), nullable=True, index=True),
     _ms("occurred_ms", nullable=True),
@@ -338,6 +378,9 @@ terms = sa.Table(
     sa.Column("increment", sa.BigInteger, nullable=False),
     sa.Column("settlement_price_micro", sa.BigInteger, nullable=False),
     sa.Column("currency", sa.String(3), nullable=False),
+    #: source points that managed accounts, and holders of wallets, may swap in a period
+    sa.Column("managed_cap", sa.BigInteger, nullable=False),
+    sa.Column("wallet_cap", sa.BigInteger, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("reason", sa.Text, nullable=True),
     sa.Column("proposed_by", sa.ForeignKey("program.id"), nullable=False),
@@ -365,17 +408,19 @@ quote = sa.Table(
     _ms("expires_ms"),
 )
 
-#: What a swap adds to its operation. One quote serves one swap.
+#: What a swap adds to its operation. One quote serves one swap; a holder's own swap has no quote, and no terms are
+#: named for it, since it may lead through several programs.
 swap = sa.Table(
     "swap",
     metadata,
     sa.Column("operation_id", sa.ForeignKey("operation.id"), primary_key=True),
-    sa.Column("quote_id", sa.ForeignKey("quote.id"), nullable=False, unique=True),
+    sa.Column("quote_id", sa.ForeignKey("quote.id"), nullable=True, unique=True),
     sa.Column("to_program_id", sa.ForeignKey("program.id"), nullable=False, index=True),
-    sa.Column("to_member_id", sa.ForeignKey("member.id"), nullable=False),
+    sa.Column("to_member_id", sa.ForeignKey("member.id"), nullable=True),
     sa.Column("points_out", sa.BigInteger, nullable=False),
-    sa.Column("terms_id", sa.ForeignKey("terms.id"), nullable=False),
-    sa.Column("settlement_micro", sa.BigInteger, nullable=False),
+    sa.Column("terms_id", sa.ForeignKey("terms.id"), nullable=True),
+    #: None where it is more than a database counts to, which only a holder's own swap can be
+    sa.Column("settlement_micro", sa.BigInteger, nullable=True),
 )
 
 #: What happened, in order: one row for an accepted operation, one row for all operations of a batch.
@@ -389,4 +434,112 @@ event = sa.Table(
     sa.Column("batch_id", sa.ForeignKey("batch.id"), nullable=True),
     _ms("at_ms"),
     sqlite_autoincrement=True,
+)
+
+#: One-time questions to a wallet: whoever answers with its signature proves that the wallet is theirs.
+wallet_challenge = sa.Table(
+    "wallet_challenge",
+    metadata,
+    sa.Column("nonce", sa.String(32), primary_key=True),
+    sa.Column("member_id", sa.ForeignKey("member.id"), nullable=False, index=True),
+    #: the managed account that is to be bound
+    sa.Column("account_id", sa.ForeignKey("account.id"), nullable=False),
+    sa.Column("address", sa.LargeBinary(20), nullable=False),
+    sa.Column("statement", sa.Text, nullable=False),
+    _ms("created_ms"),
+    _ms("expires_ms"),
+    _ms("used_ms", nullable=True),
+)
+
+#: A wallet of a member: the address to which a managed account's points can be released.
+wallet = sa.Table(
+    "wallet",
+    metadata,
+    _id(),
+    sa.Column("program_id", sa.ForeignKey("program.id"), nullable=False),
+    sa.Column("member_id", sa.ForeignKey("member.id"), nullable=False, index=True),
+    #: the managed account whose reference is bound
+    sa.Column("account_id", sa.ForeignKey("account.id"), nullable=False, index=True),
+    #: the account of kind `wallet` that holds what was released
+    sa.Column("holding_id", sa.ForeignKey("account.id"), nullable=False),
+    sa.Column("address", sa.LargeBinary(20), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    #: from when releases reach it; known once the binding is final on the chain
+    _ms("effective_ms", nullable=True),
+    sa.Column("bind_operation_id", sa.ForeignKey("operation.id"), nullable=False, unique=True),
+    sa.Column("unbind_operation_id", sa.ForeignKey("operation.id"), nullable=True, unique=True),
+    _ms("created_ms"),
+)
+sa.Index("ix_wallet_program_address", wallet.c.program_id, wallet.c.address)
+
+#: A call that a holder is to sign or to make: redeem, deposit or swap points of a wallet.
+holder_call = sa.Table(
+    "holder_call",
+    metadata,
+    _id(),
+    sa.Column("wallet_id", sa.ForeignKey("wallet.id"), nullable=False, index=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    #: whose bitmap the number is of: the token, or for a swap the exchange
+    sa.Column("contract", sa.LargeBinary(20), nullable=False),
+    sa.Column("holder", sa.LargeBinary(20), nullable=False),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("points", sa.BigInteger, nullable=False),
+    #: for a swap: ids of the programs along the path, joined by `>`, and the least that must come of it
+    sa.Column("path", sa.String(256), nullable=True),
+    sa.Column("min_out", sa.BigInteger, nullable=True),
+    #: the last second in which it counts
+    sa.Column("deadline", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text, nullable=True),
+    sa.Column("signature", sa.LargeBinary, nullable=True),
+    sa.Column("operation_id", sa.ForeignKey("operation.id"), nullable=True),
+    _ms("created_ms"),
+    sa.UniqueConstraint("contract", "holder", "number"),
+)
+
+#: What holders did on the chain and what the chain says of bindings, in order; booked when its block is final.
+holder_event = sa.Table(
+    "holder_event",
+    metadata,
+    _serial(),
+    sa.Column("block_number", sa.BigInteger, nullable=False, index=True),
+    sa.Column("transaction_hash", sa.LargeBinary(32), nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    #: who emitted it: a token, or the exchange
+    sa.Column("contract", sa.LargeBinary(20), nullable=False),
+    sa.Column("holder", sa.LargeBinary(20), nullable=False),
+    #: the other side: who received a transfer, the destination's token of a swap
+    sa.Column("other", sa.LargeBinary(20), nullable=True),
+    #: the source's token of a swap
+    sa.Column("source", sa.LargeBinary(20), nullable=True),
+    sa.Column("reference", sa.LargeBinary(20), nullable=True),
+    #: numbers of the chain have 256 bits: what may be larger than a database counts to is kept as bytes
+    sa.Column("amount", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("amount_out", sa.BigInteger, nullable=False, server_default="0"),
+    #: the nonce or order that it used up
+    sa.Column("number", sa.LargeBinary(32), nullable=True),
+    _ms("effective_ms", nullable=True),
+    #: how a swap moved positions: [token in hexadecimal, micro-units as text]
+    sa.Column("positions", sa.JSON, nullable=True),
+    sa.Column("operation_id", sa.ForeignKey("operation.id"), nullable=True, index=True),
+    _ms("block_ms"),
+    _ms("seen_ms"),
+    _ms("booked_ms", nullable=True),
+)
+sa.Index(
+    "ix_holder_event_waiting",
+    holder_event.c.block_number,
+    holder_event.c.id,
+    sqlite_where=sa.text("booked_ms IS NULL"),
+    postgresql_where=sa.text("booked_ms IS NULL"),
+)
+sa.Index("ix_holder_event_number", holder_event.c.contract, holder_event.c.holder, holder_event.c.number)
+
+#: What holders' own final swaps made each program owe (below zero) or be owed, in micro-units: as text, since it may be
+#: more than a database counts to.
+wallet_position = sa.Table(
+    "wallet_position",
+    metadata,
+    sa.Column("program_id", sa.ForeignKey("program.id"), primary_key=True),
+    sa.Column("micro", sa.String(48), nullable=False),
 )

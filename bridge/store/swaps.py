@@ -44,7 +44,7 @@ def accept(connection: sa.Connection, program_id: str, key: str, quote_id: str, 
     """Accept a quote. Answers the operation's id and whether it was accepted before under the same key.
 
     Raises IdempotencyKeyReused, UnknownQuote, QuoteUsed, QuoteExpired, NotLinked, NoTerms, InsufficientPoints,
-    PointsNotFinal, CannotSplit, LinkConflict.
+    PointsNotFinal, CannotSplit, LinkConflict, OverLimit.
     """
     fingerprint = request_hash("swap", quote_id)
     before = operations.known(connection, program_id, [key]).get(key)
@@ -109,6 +109,7 @@ def _require_open(connection: sa.Connection, offer: Quote, now_ms: int) -> None:
     agreed = terms.in_force(connection, offer.program_id, offer.to_program_id, now_ms)
     if agreed.id != offer.terms_id:
         raise NoTerms("the terms of this quote are no longer in force; ask for a new one", field="quote_id")
+    quotes.require_under_cap(agreed, offer.amount_in, "quote_id")  # its caps may have been lowered since
 
 
 def _plan(connection: sa.Connection, offer: Quote, purse: Purse) -> list[Leg]:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from bridge.store import pages
 from bridge.store.ids import new_id
-from bridge.store.schema import terms
+from bridge.store.schema import operation, swap, terms
 from exchange.errors import NoTerms, TermsStateConflict, UnknownTerms
 from exchange.points import MicroUnits, Points
 from exchange.ratio import Ratio
@@ -15,6 +15,10 @@ from exchange.terms import Terms
 PROPOSING, PROPOSED, CONSENTING, ADOPTED, FAILED = "proposing", "proposed", "consenting", "adopted", "failed"
 #: How an adopted version stands at a moment; derived, not stored.
 ANNOUNCED, IN_FORCE, SUPERSEDED, SUSPENDED = "announced", "in_force", "superseded", "suspended"
+
+
+#: Source points that managed accounts may swap in a period, unless terms say otherwise.
+MANAGED_CAP = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class TermsRow:
     increment: int
     settlement_price_micro: int
     currency: str
+    managed_cap: int
+    wallet_cap: int
     state: str
     reason: str | None
     proposed_by: str
@@ -50,6 +56,8 @@ class TermsRow:
             increment=Points(self.increment),
             settlement_price=MicroUnits(self.settlement_price_micro),
             effective_at=None if self.effective_ms is None else self.effective_ms // 1000,
+            managed_cap=self.managed_cap,
+            wallet_cap=self.wallet_cap,
         )
 
 
@@ -66,6 +74,8 @@ class Proposal:
     settlement_price_micro: int
     currency: str
     proposed_by: str
+    managed_cap: int = MANAGED_CAP
+    wallet_cap: int = 0
 
 
 def propose(connection: sa.Connection, proposal: Proposal, now_ms: int) -> TermsRow:
@@ -179,6 +189,39 @@ def suspended(connection: sa.Connection, from_program_id: str, to_program_id: st
         )
         .values(suspended_ms=at_ms)
     )
+
+
+def lower_caps(
+    connection: sa.Connection,
+    from_program_id: str,
+    to_program_id: str,
+    version: int,
+    *,
+    managed_cap: int,
+    wallet_cap: int,
+) -> None:
+    """One side lowered the caps of a version."""
+    connection.execute(
+        terms.update()
+        .where(
+            terms.c.from_program_id == from_program_id,
+            terms.c.to_program_id == to_program_id,
+            terms.c.version == version,
+        )
+        .values(managed_cap=managed_cap, wallet_cap=wallet_cap)
+    )
+
+
+def cap_of_batch(connection: sa.Connection, batch_id: str) -> int:
+    """The source points that managed accounts may swap in a period under the terms of a batch of swaps."""
+    cap: int = connection.execute(
+        sa.select(terms.c.managed_cap)
+        .join(swap, swap.c.terms_id == terms.c.id)
+        .join(operation, operation.c.id == swap.c.operation_id)
+        .where(operation.c.batch_id == batch_id)
+        .limit(1)
+    ).scalar_one()
+    return cap
 
 
 def _close_open(connection: sa.Connection, from_program_id: str, to_program_id: str, reason: str) -> None:

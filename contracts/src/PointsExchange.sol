@@ -1,123 +1,50 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {IPointsExchange} from "./interfaces/IPointsExchange.sol";
+import {EIP712} from "solady/src/utils/EIP712.sol";
+import {HolderCalls} from "./HolderCalls.sol";
+import {Positions} from "./Positions.sol";
+import {Powers} from "./Powers.sol";
+import {TermsBook} from "./TermsBook.sol";
+import {IHolderCalls} from "./interfaces/IHolderCalls.sol";
 import {IPointsToken} from "./interfaces/IPointsToken.sol";
-import {AMOUNT_MAX, EntryWord, EntryWords} from "./libraries/EntryWord.sol";
+import {AMOUNT_MAX} from "./libraries/EntryWord.sol";
+import {LegCalls} from "./libraries/LegCalls.sol";
 
-/// What each function means is written in `IPointsExchange`.
+/// What each function means is written in `IPointsExchange`. Terms and caps are in `TermsBook`, programs and what they
+/// owe in `Positions`; here is what moves points.
 ///
 /// What is trusted of an admitted program's contract: nothing that touches others. One that lies in `burnLegs` issues
 /// its own points, which its position pays for like any other swap.
-contract PointsExchange is IPointsExchange {
+contract PointsExchange is TermsBook, HolderCalls, EIP712 {
+    using LegCalls for bytes32[];
+
+    uint256 public constant override LEGS_MAX = 1024;
     uint256 private constant PROGRAMS_MIN = 2;
     uint256 private constant PROGRAMS_MAX = 5;
 
-    /// The state of one direction in one slot; each number is a version, 0 is none.
-    struct Direction {
-        uint32 proposed; // the newest proposal
-        uint32 adopted; // the newest adopted version, in force or waiting
-        uint32 previous; // the version adopted before that one
-        uint32 suspended; // every version up to this one is struck out
-        bool proposedByFrom; // who proposed: the source's admin, else the destination's
-    }
+    bytes32 private constant SWAP = keccak256(
+        "Swap(address holder,address[] path,uint256 amountIn,uint256 minOut,uint256 nonce,uint256 deadline)"
+    );
 
-    address public immutable override admin;
-    address public immutable override operator;
-    uint64 public immutable override notice;
+    address public override operator;
+    address public override standby;
 
-    mapping(address program => bool) public override admitted;
-    mapping(address program => int256) public override position;
     mapping(bytes32 path => uint64) public override sequenceOf;
 
-    mapping(address from => mapping(address to => Direction)) private _directions;
-    mapping(address from => mapping(address to => mapping(uint32 version => Terms))) private _terms;
-
-    constructor(address admin_, address operator_, uint64 notice_) {
-        if (admin_ == address(0) || operator_ == address(0)) revert ZeroAddress();
-        admin = admin_;
-        operator = operator_;
-        notice = notice_;
-    }
-
-    // ---------------------------------------------------------------- programs
-
-    function admit(address program) external override {
-        if (msg.sender != admin) revert NotAdmin(msg.sender);
-        if (admitted[program]) revert AlreadyAdmitted(program);
-        address theirs = IPointsToken(program).exchange();
-        if (theirs != address(this)) revert WrongExchange(program, theirs);
-        admitted[program] = true;
-        emit Admitted(program);
-    }
-
-    // ---------------------------------------------------------------- terms
-
-    function propose(address from, address to, uint48 fromUnits, uint48 toUnits, uint64 price)
-        external
-        override
-        returns (uint32 version)
+    constructor(address admin_, address operator_, address standby_, Times memory times)
+        Powers(admin_, times.delay)
+        TermsBook(times)
     {
-        bool byFrom = _callersSide(from, to);
-        if (from == to) revert ProgramTwice(from);
-        if (fromUnits == 0 || toUnits == 0) revert ZeroUnits();
-
-        Direction storage direction = _directions[from][to];
-        version = direction.proposed + 1;
-        direction.proposed = version;
-        direction.proposedByFrom = byFrom;
-        _terms[from][to][version] = Terms(fromUnits, toUnits, price, 0);
-        emit TermsProposed(from, to, version, fromUnits, toUnits, price, msg.sender);
+        if (operator_ == address(0)) revert ZeroAddress();
+        if (standby_ == operator_) revert NoSuchStandby(standby_);
+        operator = operator_;
+        standby = standby_;
+        emit OperatorChanged(operator_);
+        emit StandbyChanged(standby_);
     }
 
-    function consent(address from, address to, uint32 version) external override {
-        Direction storage direction = _directions[from][to];
-        uint32 adopted = direction.adopted;
-        if (version != direction.proposed || version == adopted || version <= direction.suspended) {
-            revert NotProposed(from, to, version);
-        }
-        if (!_isAdmin(direction.proposedByFrom ? to : from)) revert NotProgramAdmin(msg.sender);
-        if (adopted > direction.suspended) {
-            uint64 start = _terms[from][to][adopted].effectiveAt;
-            if (start > block.timestamp) revert ChangeWaiting(from, to, adopted, start);
-        }
-
-        direction.previous = adopted;
-        direction.adopted = version;
-        Terms storage terms = _terms[from][to][version];
-        terms.effectiveAt = uint64(block.timestamp) + (adopted == 0 ? 0 : notice);
-        emit TermsAdopted(from, to, version, terms.fromUnits, terms.toUnits, terms.price, terms.effectiveAt);
-    }
-
-    function suspend(address from, address to) external override {
-        _callersSide(from, to);
-        Direction storage direction = _directions[from][to];
-        direction.suspended = direction.proposed;
-        emit Suspended(from, to, msg.sender);
-    }
-
-    function inForce(address from, address to) public view override returns (uint32 version) {
-        Direction memory direction = _directions[from][to];
-        version = direction.adopted;
-        if (_terms[from][to][version].effectiveAt > block.timestamp) version = direction.previous;
-        if (version <= direction.suspended) version = 0;
-    }
-
-    /// Whether the caller speaks for `from` (true) or for `to` (false), both admitted; reverts when for neither.
-    /// Whoever is admin of both speaks for `from`, and may consent for `to`.
-    function _callersSide(address from, address to) private view returns (bool) {
-        if (!admitted[from]) revert NotAdmitted(from);
-        if (!admitted[to]) revert NotAdmitted(to);
-        if (_isAdmin(from)) return true;
-        if (_isAdmin(to)) return false;
-        revert NotProgramAdmin(msg.sender);
-    }
-
-    function _isAdmin(address program) private view returns (bool) {
-        return msg.sender == IPointsToken(program).admin();
-    }
-
-    // ---------------------------------------------------------------- swaps
+    // ---------------------------------------------------------------- swaps of managed accounts
 
     function settle(
         address[] calldata path,
@@ -127,35 +54,26 @@ contract PointsExchange is IPointsExchange {
         bytes32[] calldata legs
     ) external override {
         if (msg.sender != operator) revert NotOperator(msg.sender);
-        if (block.timestamp > validUntil) revert Stale(validUntil, block.timestamp);
+        _requireTimely(validUntil);
         if (legs.length == 0) revert EmptyBatch();
-        _requireInForce(path, versions);
+        if (legs.length > LEGS_MAX) revert BatchTooLong(LEGS_MAX, legs.length);
+        _requirePath(path);
+        if (versions.length != path.length - 1) revert WrongVersionCount(path.length - 1, versions.length);
         bytes32 id = pathId(path);
         _advance(id, sequence);
 
-        (uint256 burned, uint256[] memory skipped) = IPointsToken(path[0]).burnLegs(legs);
-        bytes32[] memory words = legs; // whose amounts turn from amounts in to amounts out
-        _clearSkipped(id, sequence, words, skipped);
-        _walk(path, versions, words);
-        uint256 minted = IPointsToken(path[path.length - 1]).mintLegs(words);
-        emit Settled(id, sequence, EntryWords.digest(legs), burned, minted);
+        bytes32[] memory words = legs.load(); // whose amounts turn from amounts in to amounts out
+        bytes32 digest = words.digest();
+        _burn(id, path[0], sequence, words);
+        (uint256 burned, uint256 minted) = _walk(path, versions, words);
+        words.mint(path[path.length - 1]);
+        emit Settled(id, sequence, digest, burned, minted);
     }
 
-    /// Checks the path, and for each hop that the given version is the one in force.
-    /// Not checked: that the programs are admitted, since without that no direction has terms.
-    function _requireInForce(address[] calldata path, uint32[] calldata versions) private view {
-        uint256 count = path.length;
-        if (count < PROGRAMS_MIN || count > PROGRAMS_MAX) revert WrongPathLength(count);
-        if (versions.length != count - 1) revert WrongVersionCount(count - 1, versions.length);
-        for (uint256 i; i < count; ++i) {
-            for (uint256 j = i + 1; j < count; ++j) {
-                if (path[i] == path[j]) revert ProgramTwice(path[i]);
-            }
-        }
-        for (uint256 i; i < versions.length; ++i) {
-            (address from, address to, uint32 version) = (path[i], path[i + 1], versions[i]);
-            if (version == 0 || version != inForce(from, to)) revert NotInForce(from, to, version);
-        }
+    function _requireTimely(uint64 validUntil) private view {
+        if (block.timestamp > validUntil) revert Stale(validUntil, block.timestamp);
+        uint256 latest = block.timestamp + longestBatch;
+        if (validUntil > latest) revert ValidTooLong(latest, validUntil);
     }
 
     function _advance(bytes32 path, uint64 given) private {
@@ -164,13 +82,14 @@ contract PointsExchange is IPointsExchange {
         sequenceOf[path] = given;
     }
 
-    /// Sets the amounts of the legs that the source skipped to zero, and reports them.
-    function _clearSkipped(bytes32 path, uint64 sequence, bytes32[] memory words, uint256[] memory skipped) private {
+    /// Burns the legs at their source, and reports those that were skipped there and sets their amounts to zero.
+    function _burn(bytes32 path, address source, uint64 sequence, bytes32[] memory words) private {
+        uint256[] memory skipped = words.burn(source);
         for (uint256 i; i < skipped.length; ++i) {
             uint256 index = i * 256;
             for (uint256 bits = skipped[i]; bits != 0; bits >>= 1) {
                 if (bits & 1 == 1) {
-                    words[index] = EntryWord.unwrap(EntryWord.wrap(words[index]).withAmount(0));
+                    words[index] &= ~bytes32(AMOUNT_MAX << 40);
                     emit LegSkipped(path, sequence, index);
                 }
                 ++index;
@@ -179,58 +98,127 @@ contract PointsExchange is IPointsExchange {
     }
 
     /// Takes the words over every hop. At each the source comes to owe the destination the points that arrived there,
-    /// at the agreed price: one write a program, also for those in between.
-    function _walk(address[] calldata path, uint32[] calldata versions, bytes32[] memory words) private {
+    /// at the agreed price: one write a program, also for those in between. Returns what left the first program and what
+    /// arrives at the last, both counted here: a program's own word for it would let it pass its caps.
+    function _walk(address[] calldata path, uint32[] calldata versions, bytes32[] memory words)
+        private
+        returns (uint256 burned, uint256 minted)
+    {
         int256 received;
         for (uint256 i; i < versions.length; ++i) {
-            Terms memory terms = _terms[path[i]][path[i + 1]][versions[i]];
-            uint256 out = _convert(words, terms);
-            int256 paid = int256(out * terms.price); // far below 2^255: the sum is below 2^128, the price below 2^64
+            if (versions[i] == 0) revert NotInForce(path[i], path[i + 1], 0);
+            Terms memory terms = _inForce(path[i], path[i + 1], versions[i]);
+            uint256 left;
+            (left, minted) = words.convert(terms.fromUnits, terms.toUnits);
+            if (i == 0) burned = left;
+            _charge(path[i], path[i + 1], terms.managedCap, left, false);
+            int256 paid = _price(minted, terms);
             _movePosition(path[i], received - paid);
             received = paid;
         }
         _movePosition(path[path.length - 1], received);
     }
 
-    /// Turns each word's amount at a hop's source into that at its destination, rounded down: a fraction of a point is
-    /// never created. Returns the sum of what arrives.
-    function _convert(bytes32[] memory words, Terms memory terms) private pure returns (uint256 out) {
-        for (uint256 index; index < words.length; ++index) {
-            EntryWord word = EntryWord.wrap(words[index]);
-            uint256 amount = word.amount();
-            if (amount == 0) continue; // skipped at the source
-            unchecked {
-                // Amount and units are below 2^48, so the product is below 2^96; `propose` refuses units of zero.
-                amount = amount * terms.toUnits / terms.fromUnits;
-                if (amount == 0) revert NothingOut(index);
-                if (amount > AMOUNT_MAX) revert AmountTooLarge(index, amount);
-                out += amount; // as many amounts below 2^48 as a transaction has legs
+    // ---------------------------------------------------------------- holders' own swaps
+
+    function swap(address[] calldata path, uint256 amountIn, uint256 minOut, uint256 deadline)
+        external
+        override
+        returns (uint256)
+    {
+        _requireInTime(deadline);
+        return _swap(msg.sender, path, amountIn, minOut);
+    }
+
+    function swapFor(
+        address holder,
+        address[] calldata path,
+        uint256 amountIn,
+        uint256 minOut,
+        uint256 nonce,
+        uint256 deadline,
+        bytes calldata signature
+    ) external override returns (uint256) {
+        // EIP-712 hashes an array as its elements, each padded to 32 bytes, joined: what names a path anyway.
+        bytes32 structHash = keccak256(abi.encode(SWAP, holder, pathId(path), amountIn, minOut, nonce, deadline));
+        _requireSigned(holder, structHash, nonce, deadline, signature);
+        return _swap(holder, path, amountIn, minOut);
+    }
+
+    function _swap(address holder, address[] calldata path, uint256 amountIn, uint256 minOut)
+        private
+        returns (uint256 amount)
+    {
+        _requirePath(path);
+        if (amountIn == 0) revert ZeroAmount();
+        if (amountIn > AMOUNT_MAX) revert AmountTooLarge(0, amountIn);
+        IPointsToken(path[0]).burnHeld(holder, amountIn);
+        bytes32[] memory leg = LegCalls.single(amountIn);
+        amount = amountIn;
+        int256 received;
+        for (uint256 i; i < path.length - 1; ++i) {
+            Terms memory terms = _inForce(path[i], path[i + 1], 0);
+            _charge(path[i], path[i + 1], terms.walletCap, amount, true);
+            (, amount) = leg.convert(terms.fromUnits, terms.toUnits);
+            int256 paid = _price(amount, terms);
+            _movePosition(path[i], received - paid);
+            received = paid;
+        }
+        _movePosition(path[path.length - 1], received);
+        if (amount < minOut) revert TooLittleOut(minOut, amount);
+        IPointsToken(path[path.length - 1]).mintHeld(holder, amount);
+        emit Swapped(holder, path[0], path[path.length - 1], amountIn, amount);
+    }
+
+    // ---------------------------------------------------------------- paths
+
+    /// Not checked: that the programs are admitted, since without that no direction has terms.
+    function _requirePath(address[] calldata path) private pure {
+        uint256 count = path.length;
+        if (count < PROGRAMS_MIN || count > PROGRAMS_MAX) revert WrongPathLength(count);
+        for (uint256 i; i < count; ++i) {
+            for (uint256 j = i + 1; j < count; ++j) {
+                if (path[i] == path[j]) revert ProgramTwice(path[i]);
             }
-            words[index] = EntryWord.unwrap(word.withAmount(amount));
         }
     }
-
-    function _movePosition(address program, int256 delta) private {
-        int256 moved = position[program] + delta;
-        position[program] = moved;
-        emit PositionMoved(program, delta, moved);
-    }
-
-    // ---------------------------------------------------------------- views
 
     function pathId(address[] calldata path) public pure override returns (bytes32) {
         return keccak256(abi.encodePacked(path));
     }
 
-    function termsOf(address from, address to, uint32 version) external view override returns (Terms memory) {
-        return _terms[from][to][version];
+    /// What so many destination points are worth, in micro-units: far below 2^255, since a batch carries less than
+    /// 2^58 points and a price is below 2^48.
+    function _price(uint256 points, Terms memory terms) private pure returns (int256) {
+        return int256(points * terms.price);
     }
 
-    function latestProposed(address from, address to) external view override returns (uint32) {
-        return _directions[from][to].proposed;
+    // ---------------------------------------------------------------- powers
+
+    function retireOperator() external override onlyAdmin {
+        address next = standby;
+        operator = next;
+        standby = address(0);
+        emit OperatorChanged(next);
+        emit StandbyChanged(address(0));
     }
 
-    function latestAdopted(address from, address to) external view override returns (uint32) {
-        return _directions[from][to].adopted;
+    function setStandby(address next) external override onlyAdmin {
+        if (next != address(0)) {
+            _useAnnouncement();
+            if (next == operator) revert NoSuchStandby(next);
+        }
+        standby = next;
+        emit StandbyChanged(next);
+    }
+
+    // ---------------------------------------------------------------- EIP-712
+
+    function DOMAIN_SEPARATOR() public view override(HolderCalls, IHolderCalls) returns (bytes32) {
+        return _domainSeparator();
+    }
+
+    function _domainNameAndVersion() internal pure override returns (string memory, string memory) {
+        return ("Sarraf Exchange", "1");
     }
 }

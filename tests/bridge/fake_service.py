@@ -56,6 +56,7 @@ class FakeService:
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
         self.programs: dict[str, Json] = {}
+        self.powers: dict[str, list[Json]] = {}
         self.keys: dict[str, str] = {}
         self.members: dict[str, Json] = {}
         self.codes: dict[str, str] = {}
@@ -138,6 +139,32 @@ class FakeService:
         if ask.item is not None:
             return Reply(200, self._found(self.programs, ask.item))
         return Reply(200, {"items": list(self.programs.values()), "next": None, "previous": None})
+
+    def _get_programs_chain(self, ask: Ask) -> Reply:
+        found = self._found(self.programs, ask.item)
+        limits = {name: {**one, "available": one["capacity"]} for name, one in found.get("limits", {}).items()}
+        told = {"program_id": ask.item, "block": 7, "paused": self._paused(ask.item), "limits": limits}
+        return Reply(200, {**told, "calls": self.powers.get(ask.item, [])})
+
+    def _post_programs_pause(self, ask: Ask) -> Reply:
+        return self._power(ask, {"call": "pause"})
+
+    def _post_programs_unpause(self, ask: Ask) -> Reply:
+        return self._power(ask, {"call": "unpause", "ready_at": "2026-11-23T21:00:00.000Z"})
+
+    def _post_programs_limits(self, ask: Ask) -> Reply:
+        self._found(self.programs, ask.item)["limits"] = ask.body
+        return self._power(ask, *({"call": "set-limit", "limit": name, **one} for name, one in ask.body.items()))
+
+    def _power(self, ask: Ask, *calls: Json) -> Reply:
+        self._found(self.programs, ask.item)
+        empty = dict.fromkeys(("limit", "capacity", "refill_per_second", "ready_at", "reason"))
+        made = [{"id": self._id("bat"), **empty, "state": "queued", **one} for one in calls]
+        self.powers[ask.item] = [*made, *self.powers.get(ask.item, [])]
+        return Reply(202, {"program_id": ask.item, "calls": made})
+
+    def _paused(self, program_id: str) -> bool:
+        return next((one["call"] == "pause" for one in self.powers.get(program_id, []) if one["limit"] is None), False)
 
     def _post_programs_keys(self, ask: Ask) -> Reply:
         if sum(program == ask.item for program in self.keys.values()) == 2:

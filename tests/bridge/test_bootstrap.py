@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bridge.bootstrap import OPERATOR_KEY_FILE, DataInUse, Running, SettingsIncomplete
+from bridge.posting.setup import TimesTooLong
 from bridge.settings import Settings
 from bridge.store import keys
 
@@ -28,3 +29,13 @@ def test_finality__that_the_embedded_chain_never_meets__is_refused(tmp_path: Pat
     with pytest.raises(SettingsIncomplete) as refused, Running(Settings(data=tmp_path, finality="depth:3")):
         pass
     assert refused.value.nearest == "depth:0"
+
+
+def test_batches__that_would_last_longer_than_the_exchange_allows__are_refused_at_the_start(tmp_path: Path) -> None:
+    with Running(Settings(data=tmp_path)):
+        pass
+    with Running(Settings(data=tmp_path, batch_life_s=300)):
+        pass
+    with pytest.raises(TimesTooLong) as refused, Running(Settings(data=tmp_path, batch_life_s=601)):
+        pass
+    assert refused.value.limit == 660

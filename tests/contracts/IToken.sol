@@ -14,7 +14,6 @@ interface IToken is IPointsToken {
     function approve(address spender, uint256 amount) external returns (bool);
     function transfer(address to, uint256 amount) external returns (bool);
     function transferFrom(address from, address to, uint256 amount) external returns (bool);
-    function DOMAIN_SEPARATOR() external view returns (bytes32);
     function nonces(address owner) external view returns (uint256);
     function permit(address owner, address spender, uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
         external;

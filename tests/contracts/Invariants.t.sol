@@ -4,139 +4,187 @@ pragma solidity 0.8.37;
 import {IPointsExchange} from "sarraf/interfaces/IPointsExchange.sol";
 import {IToken} from "./IToken.sol";
 import {vm} from "./Vm.sol";
-import {World} from "./World.sol";
+import {Everybody} from "./moves/Everybody.sol";
 
-/// Drives the world at random. Every call must succeed: so no short holder ever blocks a batch.
-contract Handler is World {
-    uint256 public constant HOLDERS = 4;
-    uint256 private constant BATCH_MAX = 6;
-
-    mapping(IToken token => uint64) public posted;
-    mapping(bytes32 path => uint64) public settled;
-    uint256 private time;
-
-    function setUp() public override {
-        super.setUp();
-        time = START;
-        for (uint256 i; i < PROGRAMS; ++i) {
-            for (uint256 j; j < PROGRAMS; ++j) {
-                // Between 1 to 3 and 3 to 1, and amounts from 3 on: every leg is worth a point over one hop.
-                if (i != j) agree(tokens[i], tokens[j], uint48(1 + i % 3), uint48(1 + j % 3), uint64(1_000 * (j + 1)));
-            }
-        }
-    }
-
-    function postBatch(uint256 seed) external {
-        IToken token = tokens[seed % PROGRAMS];
-        bytes32[] memory entries = new bytes32[](1 + (seed >> 8) % BATCH_MAX);
-        uint256 credits = (seed >> 16) % (entries.length + 1);
-        for (uint256 i; i < entries.length; ++i) {
-            uint256 dice = uint256(keccak256(abi.encode(seed, i)));
-            uint8 kind = uint8(i < credits ? 1 + (dice >> 16) % 4 : 17 + (dice >> 16) % 5);
-            entries[i] = word(dice % HOLDERS, kind, uint48(1 + (dice >> 32) % 500));
-        }
-        post(token, entries);
-        posted[token] += 1;
-    }
-
-    function settleBatch(uint256 seed) external {
-        (uint256 from, uint256 to) = (seed % PROGRAMS, (seed >> 8) % PROGRAMS);
-        if (from == to) to = (to + 1) % PROGRAMS;
-        address[] memory path = new address[](2);
-        (path[0], path[1]) = (address(tokens[from]), address(tokens[to]));
-        uint32[] memory versions = new uint32[](1);
-        versions[0] = exchange.inForce(path[0], path[1]);
-        if (versions[0] == 0) return;
-
-        bytes32[] memory legs = new bytes32[](1 + (seed >> 16) % BATCH_MAX);
-        for (uint256 i; i < legs.length; ++i) {
-            uint256 dice = uint256(keccak256(abi.encode(seed, i)));
-            legs[i] = word(dice % HOLDERS, SWAP, uint48(3 + (dice >> 32) % 200));
-        }
-        bytes32 id = exchange.pathId(path);
-        uint64 next = exchange.sequenceOf(id) + 1;
-        vm.prank(OPERATOR);
-        exchange.settle(path, versions, next, FOREVER, legs);
-        settled[id] += 1;
-    }
-
-    function suspendOrAgree(uint256 seed) external {
-        (uint256 from, uint256 to) = (seed % PROGRAMS, (seed >> 8) % PROGRAMS);
-        if (from == to) return;
-        address source = address(tokens[from]);
-        address destination = address(tokens[to]);
-        if (exchange.inForce(source, destination) != 0) suspend(tokens[from], tokens[to], adminOf[tokens[to]]);
-        else agree(tokens[from], tokens[to], uint48(1 + (seed >> 16) % 3), uint48(1 + (seed >> 24) % 3), 1_000);
-        time += NOTICE;
-        vm.warp(time);
-    }
-
-    function worldOf() external view returns (IPointsExchange, IToken[] memory) {
-        return (exchange, tokens);
-    }
-
-    function heldBy(IToken token, uint256 holder) external view returns (uint256) {
-        return balance(token, holder);
-    }
-}
-
+/// What holds after every move of everybody, with the letters of docs/architecture.md where it has one.
+///
+/// |           | what must hold                                                                                      |
+/// |-----------|-----------------------------------------------------------------------------------------------------|
+/// | A         | every program: the balances of everybody sum to the total supply, and both are what the rules say   |
+/// | B         | a batch is accepted exactly when its number is the next one; accepted batches are the sequence      |
+/// | C         | no account is overdrawn, and one that is short never blocks a batch                                 |
+/// | F         | a wallet's points move only by its holder's transaction or signature, each signature once           |
+/// | G         | whatever issuer, guardian and operator do: credits, debits and releases stay below what the limit   |
+/// |           | held at first and what came back over time; no limit grows, no pause ends, nobody is named at once  |
+/// | positions | the programs' positions sum to zero                                                                 |
+/// | credit    | a program's position never falls below what it may owe at that time                                 |
+/// | hands     | what a swap burns of a reference or a wallet arrives at the same reference or wallet, at the terms  |
+/// | caps      | what managed accounts and wallets swap in a period stays within the caps of each direction          |
+/// | terms     | swaps happen at the terms in force only, which begin when consent and notice say                    |
+/// | stranger  | a call by a stranger moves no points, whatever it calls                                             |
+///
+/// `History` makes each attempt in a twin of the contracts first and keeps the first difference under its letter.
+/// What can be counted from the chain alone is counted here as well.
 contract InvariantsTest {
-    Handler private handler;
-    IPointsExchange private exchange;
-    IToken[] private tokens;
-
-    function setUp() external {
-        handler = new Handler();
-        handler.setUp();
-        (exchange, tokens) = handler.worldOf();
-    }
-
-    /// Read by forge, as the next one: nothing but these functions of the handler is called at random.
-    function targetContracts() external view returns (address[] memory targets) {
-        targets = new address[](1);
-        targets[0] = address(handler);
-    }
-
-    function targetSelectors() external view returns (FuzzSelector[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](3);
-        selectors[0] = Handler.postBatch.selector;
-        selectors[1] = Handler.settleBatch.selector;
-        selectors[2] = Handler.suspendOrAgree.selector;
-        targets = new FuzzSelector[](1);
-        targets[0] = FuzzSelector(address(handler), selectors);
-    }
-
     struct FuzzSelector {
         address target;
         bytes4[] selectors;
     }
 
-    /// A: every point of the supply is in some account.
-    function invariant_A_balances_sum_to_the_supply() external view {
+    Everybody private everybody;
+    IPointsExchange private exchange;
+    IToken[] private tokens;
+
+    function setUp() external {
+        everybody = new Everybody();
+        everybody.setUp();
+        everybody.begin(1);
+        (exchange, tokens) = everybody.worldOf();
+    }
+
+    /// Read by forge, as the next one: nothing but the moves is called at random.
+    function targetContracts() external view returns (address[] memory targets) {
+        targets = new address[](1);
+        targets[0] = address(everybody);
+    }
+
+    function targetSelectors() external view returns (FuzzSelector[] memory targets) {
+        targets = new FuzzSelector[](1);
+        targets[0] = FuzzSelector(address(everybody), everybody.moves());
+    }
+
+    /// One campaign for all, since a history that is tested for one costs no more when it is tested for each.
+    function invariant_every_letter_holds() external {
+        _assertNoBreach();
         for (uint256 i; i < tokens.length; ++i) {
-            uint256 sum;
-            for (uint256 holder; holder < handler.HOLDERS(); ++holder) sum += handler.heldBy(tokens[i], holder);
-            vm.assertEq(sum, tokens[i].totalSupply());
+            _assertConserved(tokens[i]);
+            _assertCounted(tokens[i]);
+            _assertBounded(tokens[i]);
+        }
+        _assertPathsCounted();
+        _assertPositionsSumToZero();
+    }
+
+    /// A
+    function _assertConserved(IToken token) private view {
+        address[] memory all = everybody.everybodyOf(token);
+        uint256 sum;
+        for (uint256 i; i < all.length; ++i) sum += token.balanceOf(all[i]);
+        vm.assertEq(sum, token.totalSupply(), "A: balances and supply");
+    }
+
+    /// B
+    function _assertCounted(IToken token) private view {
+        uint256 accepted = everybody.acceptedBy(address(token));
+        vm.assertEq(uint256(token.sequence()), accepted, "B: sequence and accepted batches");
+    }
+
+    function _assertPathsCounted() private view {
+        for (uint256 i; i < everybody.pathCount(); ++i) {
+            bytes32 path = everybody.pathsUsed(i);
+            vm.assertEq(uint256(exchange.sequenceOf(path)), everybody.acceptedOn(path), "B: a path's sequence");
         }
     }
 
-    /// B: each batch took exactly the next number.
-    function invariant_B_sequences_count_the_batches() external view {
-        for (uint256 i; i < tokens.length; ++i) {
-            vm.assertEq(uint256(tokens[i].sequence()), handler.posted(tokens[i]));
-            for (uint256 j; j < tokens.length; ++j) {
-                address[] memory path = new address[](2);
-                (path[0], path[1]) = (address(tokens[i]), address(tokens[j]));
-                bytes32 id = exchange.pathId(path);
-                vm.assertEq(uint256(exchange.sequenceOf(id)), handler.settled(id));
-            }
+    /// G
+    function _assertBounded(IToken token) private {
+        for (uint256 limit; limit < 3; ++limit) {
+            (uint256 passed, uint256 allowance) = everybody.passedOf(token, limit);
+            vm.assertLe(passed, allowance);
         }
     }
 
-    /// What one program owes, others are owed.
-    function invariant_positions_sum_to_zero() external view {
+    function _assertPositionsSumToZero() private view {
         int256 sum;
         for (uint256 i; i < tokens.length; ++i) sum += exchange.position(address(tokens[i]));
         vm.assertEq(sum, 0);
+    }
+
+    function _assertNoBreach() private view {
+        string[11] memory letters =
+            ["A", "B", "C", "F", "G", "positions", "credit", "hands", "caps", "terms", "stranger"];
+        string memory all;
+        for (uint256 i; i < letters.length; ++i) {
+            string memory breach = everybody.breachOf(letters[i]);
+            if (bytes(breach).length != 0) all = string.concat(all, letters[i], ": ", breach, "; ");
+        }
+        vm.assertEq(all, "");
+    }
+
+    /// So that nothing above holds only because nothing happened.
+    function test_moves__a_thousand_of_them__meet_every_case() external {
+        bytes4[] memory moves = everybody.moves();
+        for (uint256 i; i < 1_000; ++i) {
+            uint256 dice = uint256(keccak256(abi.encode(i)));
+            (bool done,) = address(everybody).call(abi.encodeWithSelector(moves[dice % moves.length], dice));
+            require(done, "a move reverted");
+        }
+        this.invariant_every_letter_holds();
+        _assertDone();
+        _assertRefused();
+    }
+
+    function _assertDone() private view {
+        string[29] memory names = [
+            "post",
+            "drain",
+            "drain to the last point",
+            "garbage",
+            "bind",
+            "settle",
+            "settle over two hops",
+            "settle garbage",
+            "settle most",
+            "redeem",
+            "redeem for",
+            "deposit",
+            "deposit for",
+            "swap",
+            "swap for",
+            "transfer",
+            "cancel",
+            "guard limit",
+            "guard binding",
+            "pause",
+            "unpause",
+            "set standby",
+            "retire issuer",
+            "suspend",
+            "lower credit",
+            "lower caps",
+            "raise limit",
+            "grant credit",
+            "consent"
+        ];
+        for (uint256 i; i < names.length; ++i) {
+            require(everybody.doneOf(names[i]) >= 3, names[i]);
+        }
+        require(everybody.twin().skipped() >= 10, "skipped");
+    }
+
+    function _assertRefused() private view {
+        string[18] memory names = [
+            "post B",
+            "post G",
+            "drain G",
+            "garbage C",
+            "settle B",
+            "settle caps",
+            "settle credit",
+            "settle terms",
+            "settle hands",
+            "swap C",
+            "swap caps",
+            "swap credit",
+            "redeem for F",
+            "replay F",
+            "guard limit G",
+            "too early G",
+            "lower caps caps",
+            "unasked credit credit"
+        ];
+        for (uint256 i; i < names.length; ++i) {
+            require(everybody.refusedOf(names[i]) >= 1, names[i]);
+        }
     }
 }

@@ -9,9 +9,10 @@ import pytest
 
 from .tools import ARTIFACTS, CONTRACTS, ROOT, forge
 
-SECONDS_MAX = 120
+SECONDS_MAX = 600
 NAMES = ("PointsToken", "PointsExchange")
 CODE_BYTES_MAX = 24_576  # EIP-170
+CODE_BYTES_ROOM = 4_096  # what a mended contract may grow by without being taken apart
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,24 @@ def test_bytecode__tested_by_forge__is_the_committed_one(name: str, forge_output
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_bytecode__deployed__fits_the_chains_limit(name: str) -> None:
+def test_bytecode__deployed__fits_the_chains_limit_with_room(name: str) -> None:
     committed = json.loads((ARTIFACTS / f"{name}.json").read_text())
-    assert len(bytes.fromhex(committed["deployedBytecode"][2:])) <= CODE_BYTES_MAX
+    assert len(bytes.fromhex(committed["deployedBytecode"][2:])) <= CODE_BYTES_MAX - CODE_BYTES_ROOM
+
+
+def test_interfaces__each_function_event_and_error__says_what_it_means(script: dict[str, Any]) -> None:
+    sources = script["collect_sources"]([CONTRACTS / "src" / "interfaces" / f"I{name}.sol" for name in NAMES])
+    compiled = script["compile_sources"](sources)["contracts"]
+    silent = [
+        f"{contract}.{entry['name']}"
+        for described in compiled.values()
+        for contract, told in described.items()
+        for entry in told["abi"]
+        if not any(text.startswith(f"{entry['name']}(") for text in _notices(told["userdoc"], entry["type"]))
+    ]
+    assert silent == []
+
+
+def _notices(userdoc: dict[str, Any], kind: str) -> list[str]:
+    """The signatures that have a notice."""
+    return list(userdoc.get({"function": "methods", "event": "events", "error": "errors"}[kind], {}))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .tools import CONTRACTS, forge
 
-SECONDS_MAX = 240
+SECONDS_MAX = 600
 PASSED = re.compile(r"(?P<count>\d+) tests? passed")
 TEST_FUNCTION = re.compile(r"^ *function (test|invariant)\w*\(", re.MULTILINE)
 

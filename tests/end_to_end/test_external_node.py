@@ -3,39 +3,13 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from bridge.chain.anvil import find_anvil
-from bridge.chain.errors import ChainUnreachable
 from bridge.chain.rpc import Rpc
-from tests.end_to_end.running import ServiceProcess, until
+from tests.end_to_end.running import ServiceProcess
 from tests.end_to_end.shop import open_shop, replay, require_exact
-from tests.ports import free_port
 
 ETHER = 10**18
-
-
-@pytest.fixture
-def node() -> Iterator[Rpc]:
-    """A node that mines a block for each transaction by itself, with the ten accounts of the public test mnemonic."""
-    port = free_port()
-    process = subprocess.Popen([str(find_anvil()), "--host", "127.0.0.1", "--port", str(port), "--quiet"])
-    rpc = Rpc(f"http://127.0.0.1:{port}")
-
-    def answers() -> bool:
-        try:
-            return rpc.chain_id() == 31337
-        except ChainUnreachable:
-            return False
-
-    until(answers, "the node answers", 20)
-    yield rpc
-    rpc.close()
-    process.terminate()
-    process.wait(20)
 
 
 def require_work(service: ServiceProcess) -> None:
@@ -50,7 +24,7 @@ def require_work(service: ServiceProcess) -> None:
 
 
 def test_service__when_given_a_node_by_url__then_it_deploys_there_and_posts(node: Rpc, tmp_path: Path) -> None:
-    service = ServiceProcess(tmp_path / "data", SARRAF_RPC_URL=node.url, SARRAF_FINALITY="depth:0")
+    service = ServiceProcess(tmp_path / "data", SARRAF_RPC_URL=node.url, SARRAF_FINALITY="depth:0", SARRAF_DELAY_S="0")
     service.start()
     try:
         require_work(service)
@@ -77,6 +51,7 @@ def test_service__when_given_a_keystore__then_it_funds_its_lanes_from_the_first_
         tmp_path / "data",
         SARRAF_RPC_URL=node.url,
         SARRAF_FINALITY="depth:0",
+        SARRAF_DELAY_S="0",
         SARRAF_KEYSTORE=str(keystore),
         SARRAF_KEYSTORE_PASSWORD_FILE=str(password),
     )

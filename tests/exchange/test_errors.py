@@ -17,6 +17,7 @@ SLUGS = {
     "InvalidAmount": "invalid-amount",
     "InvalidRatio": "invalid-ratio",
     "InvalidTerms": "invalid-terms",
+    "OverLimit": "over-limit",
     "LinkCodeInvalid": "link-code-invalid",
     "LinkConflict": "link-conflict",
     "NoTerms": "no-terms",

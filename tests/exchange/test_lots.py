@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.errors import InsufficientPoints
-from exchange.lots import Lot, Take, expired, spend, spendable
+from exchange.lots import Lot, Take, draw, expired, spend, spendable
 from exchange.points import Points
 
 NOW = 50
@@ -102,6 +102,18 @@ def test_spend__of_the_same_lots_in_another_order__is_the_same(
     random.shuffle(shuffled)
     if amount <= spendable(lots, NOW):
         assert spend(shuffled, amount, NOW) == spend(lots, amount, NOW)
+
+
+@given(lots_strategy, st.integers(1, 60).map(Points))
+def test_draw__of_no_more_than_there_is__takes_it_in_the_same_order_expired_or_not(
+    lots: list[Lot[int]], amount: Points
+) -> None:
+    if amount > sum(each.remaining for each in lots):
+        with pytest.raises(AssertionError):
+            draw(lots, amount)
+        return
+    timeless = spend(lots, amount, -1)
+    assert draw(lots, amount) == timeless
 
 
 @given(lots_strategy)

@@ -28,4 +28,5 @@ def test_advance__from_any_state_to_any__allows_exactly_the_walk(state: Operatio
 
 
 def test_kinds__as_written__are_the_words_of_the_api() -> None:
-    assert [str(kind) for kind in OperationKind] == ["earn", "redemption", "swap"]
+    words = ["earn", "redemption", "swap", "bind", "unbind", "release", "deposit", "transfer"]
+    assert [str(kind) for kind in OperationKind] == words

@@ -8,7 +8,7 @@ from exchange.errors import BelowMinimum, InvalidAmount, NothingOut
 from exchange.points import MICRO_UNITS_MAX, POINTS_MAX, Points
 from exchange.pricing import Price, price, price_for
 from exchange.ratio import Ratio
-from exchange.terms import Terms
+from exchange.terms import PRICE_MAX, Terms
 from tests.exchange.strategies import amounts, make_terms, small_terms, whole_step_terms
 
 TRIED_MAX = 700
@@ -158,7 +158,7 @@ def test_price__of_no_amount__names_the_field(offered: int) -> None:
         make_terms(ratio(2, 3), 10, 10),
         make_terms(ratio(1, POINTS_MAX)),
         make_terms(ratio(7, 5), 100, 9, settlement_price=10**9),
-        make_terms(ratio(7, 5), 1, 1, settlement_price=MICRO_UNITS_MAX // 5),
+        make_terms(ratio(7, 5), 1, 1, settlement_price=PRICE_MAX),
     ],
 )
 def test_price__of_more_than_one_swap_carries__names_the_most_it_does(terms: Terms) -> None:

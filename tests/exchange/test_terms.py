@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from exchange.errors import InvalidTerms
-from exchange.points import MICRO_UNITS_MAX, POINTS_MAX, Points
+from exchange.points import POINTS_MAX, Points
 from exchange.ratio import Ratio
-from exchange.terms import TIME_MAX, VERSION_MAX
+from exchange.terms import PRICE_MAX, TIME_MAX, VERSION_MAX
 from tests.exchange.strategies import make_terms
 
 TERMS = make_terms(Ratio(Points(4), Points(3)), minimum=1000, increment=100, settlement_price=9_000)
@@ -23,7 +23,7 @@ TERMS = make_terms(Ratio(Points(4), Points(3)), minimum=1000, increment=100, set
         {"minimum": 1, "increment": 1},
         {"minimum": POINTS_MAX, "increment": POINTS_MAX},
         {"settlement_price": 0},
-        {"settlement_price": MICRO_UNITS_MAX},
+        {"settlement_price": PRICE_MAX},
         {"effective_at": 0},
         {"effective_at": TIME_MAX},
     ],
@@ -42,7 +42,11 @@ def test_terms__within_bounds__are_accepted(changes: dict[str, Any]) -> None:
         ("increment", 0, 1),
         ("increment", POINTS_MAX + 1, POINTS_MAX),
         ("settlement_price", -1, 0),
-        ("settlement_price", MICRO_UNITS_MAX + 1, MICRO_UNITS_MAX),
+        ("settlement_price", PRICE_MAX + 1, PRICE_MAX),
+        ("managed_cap", -1, 0),
+        ("managed_cap", POINTS_MAX + 1, POINTS_MAX),
+        ("wallet_cap", -1, 0),
+        ("wallet_cap", POINTS_MAX + 1, POINTS_MAX),
         ("effective_at", -1, 0),
         ("effective_at", TIME_MAX + 1, TIME_MAX),
     ],
@@ -53,7 +57,9 @@ def test_terms__beyond_a_bound__name_field_limit_and_nearest(field: str, value: 
     assert (refusal.value.field, refusal.value.limit, refusal.value.nearest) == (field, bound, bound)
 
 
-@pytest.mark.parametrize("field", ["version", "minimum", "increment", "settlement_price", "effective_at"])
+@pytest.mark.parametrize(
+    "field", ["version", "minimum", "increment", "settlement_price", "managed_cap", "wallet_cap", "effective_at"]
+)
 def test_terms__with_a_float__are_refused(field: str) -> None:
     with pytest.raises(InvalidTerms) as refusal:
         replace(TERMS, **{field: 1.0})  # type: ignore[arg-type]

@@ -44,7 +44,7 @@ def test_is_credit__of_what_takes_points__is_false(kind: EntryKind) -> None:
 
 
 def test_entry_kinds__as_numbers__are_what_the_contracts_know() -> None:
-    assert [kind.value for kind in EntryKind] == [1, 2, 3, 4, 17, 18, 19, 20, 21, 33]
+    assert [kind.value for kind in EntryKind] == [1, 2, 3, 4, 17, 18, 19, 20, 21, 33, 49, 50, 65, 66]
 
 
 @pytest.mark.parametrize(

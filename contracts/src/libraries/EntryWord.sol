@@ -11,16 +11,15 @@ type EntryWord is bytes32;
 
 using EntryWords for EntryWord global;
 
-// The kinds are bounds and not a list, because no contract treats one credit differently from another.
-// Their single names are in docs/contracts.md.
-uint8 constant FIRST_CREDIT = 1; // earn, bonus, reinstatement, adjustment up
-uint8 constant LAST_CREDIT = 4;
-uint8 constant FIRST_DEBIT = 17; // redemption, expiry, reversal, fee, adjustment down
-uint8 constant LAST_DEBIT = 21;
+// Credits are 1 to 4 (earn, bonus, reinstatement, adjustment up), debits 17 to 21 (redemption, expiry, reversal, fee,
+// adjustment down): bounds in `Postings` and not a list here, because no contract treats one credit differently from
+// another.
 uint8 constant SWAP = 33;
+uint8 constant RELEASE = 49;
+uint8 constant BIND = 50; // the word that follows is the wallet
 
 // The largest amount that a word can carry, in points.
-uint256 constant AMOUNT_MAX = type(uint48).max;
+uint256 constant AMOUNT_MAX = 0xffffffffffff;
 
 /// Reads and rewrites entry words. Every function is total: each of the 2^256 words has a kind and an amount.
 library EntryWords {
@@ -34,25 +33,9 @@ library EntryWords {
         return (uint256(EntryWord.unwrap(word)) >> 40) & AMOUNT_MAX;
     }
 
-    /// The same word with another amount, which the caller has checked to be at most `AMOUNT_MAX`.
-    function withAmount(EntryWord word, uint256 newAmount) internal pure returns (EntryWord) {
-        uint256 cleared = uint256(EntryWord.unwrap(word)) & ~(AMOUNT_MAX << 40);
-        return EntryWord.wrap(bytes32(cleared | (newAmount << 40)));
-    }
-
-    function isCredit(uint8 kind_) internal pure returns (bool) {
-        return _isBetween(kind_, FIRST_CREDIT, LAST_CREDIT);
-    }
-
-    function isDebit(uint8 kind_) internal pure returns (bool) {
-        return _isBetween(kind_, FIRST_DEBIT, LAST_DEBIT);
-    }
-
-    function _isBetween(uint8 kind_, uint8 first, uint8 last) private pure returns (bool) {
-        unchecked {
-            // One comparison instead of two: below `first` the difference wraps to more than any range is wide.
-            return uint256(kind_) - first <= last - first;
-        }
+    /// Whose managed account it is.
+    function referenceOf(EntryWord word) internal pure returns (bytes20) {
+        return bytes20(EntryWord.unwrap(word));
     }
 
     /// `words[index]` without the bounds check: for loops that end at `words.length`.

@@ -9,8 +9,12 @@ import pytest
 from bridge.api.app import create_app
 from bridge.bootstrap import OPERATOR_KEY_FILE, Running
 from bridge.settings import Settings
+from exchange.points import POINTS_MAX
 
 from .world import CUSTOMER_POINTS, CUSTOMERS, Caller, Customer, Description, World, listening, until
+
+#: As much as one amount can be.
+NO_LIMIT = {"issuance": {"capacity": POINTS_MAX, "refill_per_second": 0}}
 
 
 @pytest.fixture(scope="package")
@@ -28,7 +32,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 def _populate(world: World) -> None:
     until(lambda: world.operator.get("/v1/status").json()["chain"]["exchange"] is not None)
-    ids = [world.create("Coffee", "BEAN", 30), world.create("Airline", "MILE"), world.create("Books", "PAGE")]
+    ids = [
+        world.create("Coffee", "BEAN", 30),
+        world.create("Airline", "MILE"),
+        world.create("Books", "PAGE", limits=NO_LIMIT),
+    ]
     world.coffee, world.airline, world.books = (world.program(program_id) for program_id in ids)
     with ThreadPoolExecutor(4) as pool:
         world.customers = list(pool.map(lambda _: _customer(world), range(CUSTOMERS)))

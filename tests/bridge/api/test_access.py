@@ -8,6 +8,7 @@ import pytest
 
 from bridge.api.app import create_app
 
+from .purses import purse
 from .world import SCOPES, Caller, Customer, World, problem, unique
 
 OPEN = {("get", "/livez"), ("get", "/readyz"), ("get", "/metrics")}
@@ -58,6 +59,12 @@ CALLS: dict[tuple[str, str], Call] = {
     ("get", "/v1/programs/{program_id}"): Call("read", shared="partners need to find one another"),
     ("post", "/v1/programs/{program_id}/keys"): Call("operator", lambda _: {"scopes": ["read"]}, owner=None),
     ("delete", "/v1/keys/{key_id}"): Call("operator", owner=None),
+    ("get", "/v1/programs/{program_id}/chain"): Call("read"),
+    ("post", "/v1/programs/{program_id}/pause"): Call("powers", owner=None),
+    ("post", "/v1/programs/{program_id}/unpause"): Call("powers", owner=None),
+    ("post", "/v1/programs/{program_id}/limits"): Call(
+        "powers", lambda _: {"release": {"capacity": 1, "refill_per_second": 0}}, owner=None
+    ),
     ("post", "/v1/members"): Call(
         "members", lambda _: {"member_number": unique("table")}, owner=201, programs_only=True
     ),
@@ -66,6 +73,26 @@ CALLS: dict[tuple[str, str], Call] = {
     ("get", "/v1/members/{member_id}/balance"): Call("read"),
     ("get", "/v1/members/{member_id}/lots"): Call("read"),
     ("post", "/v1/members/{member_id}/link-codes"): Call("members", owner=201, programs_only=True),
+    ("post", "/v1/members/{member_id}/wallet-challenges"): Call(
+        "members", lambda _: {"address": f"0x{'ab' * 20}"}, owner=201, programs_only=True
+    ),
+    ("post", "/v1/members/{member_id}/wallets"): Call(
+        "members", lambda _: {"message": "m", "signature": "0x00"}, owner=None, programs_only=True
+    ),
+    ("get", "/v1/members/{member_id}/wallets"): Call("read"),
+    ("get", "/v1/members/{member_id}/wallets/{wallet_id}"): Call("read"),
+    ("delete", "/v1/members/{member_id}/wallets/{wallet_id}"): Call("members", owner=202, programs_only=True),
+    ("post", "/v1/members/{member_id}/releases"): Call(
+        "redeem", lambda sample: {"wallet_id": sample.ids["wallet_id"], "points": 1}, owner=202, programs_only=True
+    ),
+    ("post", "/v1/wallets/{wallet_id}/calls"): Call(
+        "redeem", lambda _: {"kind": "redeem", "points": 1}, owner=201, programs_only=True
+    ),
+    ("get", "/v1/wallets/{wallet_id}/calls/{call_id}"): Call("read"),
+    ("post", "/v1/wallets/{wallet_id}/calls/{call_id}/signature"): Call(
+        "redeem", lambda _: {"signature": "0x00"}, owner=None, programs_only=True
+    ),
+    ("delete", "/v1/wallets/{wallet_id}/calls/{call_id}"): Call("redeem", programs_only=True),
     ("post", "/v1/links"): Call(
         "members", lambda sample: {"codes": [sample.airline_code, unique("code")]}, owner=None, programs_only=True
     ),
@@ -138,6 +165,7 @@ def _sample_of(world: World, customer: Customer) -> Sample:
     asked = {"member_id": customer.coffee, "to_program_id": world.airline.id, "amount_in": 30}
     used, quote = (world.coffee.post("/v1/quotes", asked).json()["id"] for _ in range(2))
     swap = world.coffee.post("/v1/swaps", {"quote_id": used}, key=unique()).json()["id"]
+    wallet = purse(world.coffee, customer.coffee, 10)
     ids = {
         "program_id": world.coffee.id,
         "member_id": customer.coffee,
@@ -145,6 +173,8 @@ def _sample_of(world: World, customer: Customer) -> Sample:
         "quote_id": quote,
         "operation_id": swap,
         "terms_id": world.terms["id"],
+        "wallet_id": wallet.wallet_id,
+        "call_id": wallet.call("redeem", 1)["id"],
         "key_id": f"key_{world.coffee.key.split('_')[1]}",
     }
     return Sample(ids, quote, world.airline.id, world.airline.code(customer.airline))

@@ -9,7 +9,7 @@ from bridge.chain.rpc import Rpc
 
 from .world import World
 
-CHECKS = ["ledger", "chain", "follower", "exchange", "signers", "breaker"]
+CHECKS = ["ledger", "chain", "follower", "exchange", "signers", "breaker", "limits"]
 
 
 def _failing(answer: Any) -> list[str]:
@@ -37,7 +37,8 @@ def test_readyz__while_the_breaker_is_open__then_503_with_the_reason(world: Worl
         status = world.coffee.get("/v1/status").json()
 
     assert _failing(answer) == ["breaker"]
-    assert answer.json()["checks"][-1]["detail"] == "stopped by a test"
+    told = {check["name"]: check["detail"] for check in answer.json()["checks"]}
+    assert told["breaker"] == "stopped by a test"
     assert status["posting"]["breaker"] == {"reason": "stopped by a test"}
     assert _failing(world.caller(None).get("/readyz")) == []
 
@@ -86,6 +87,7 @@ def test_status__then_tells_where_things_stand(world: World) -> None:
     assert after["posting"] == {
         "accepted_waiting": 0,
         "batches_in_flight": 0,
+        "batches_throttled": 0,
         "oldest_waiting_s": None,
         "breaker": None,
     }

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from bridge.chain import contracts
 from exchange.points import POINTS_MAX
 
-from .world import World, problem
+from .world import World, problem, unique
 
 BODY: dict[str, Any] = {
     "name": "Tea & Söhne",
@@ -29,11 +30,18 @@ def test_create__then_it_deploys_and_becomes_active_and_takes_nothing_before(wor
     assert response.status_code == 202
     assert (made["state"], made["token"]) == ("deploying", None)
     assert {name: made[name] for name in BODY} == BODY and made["expiry_days"] == 365
+    assert (made["transferable"], made["credit_limit_micro"]) == (False, 10**12)
+    assert made["limits"] == {
+        "issuance": {"capacity": 10_000_000, "refill_per_second": 100},
+        "redemption": {"capacity": 10_000_000, "refill_per_second": 100},
+        "release": {"capacity": 1_000_000, "refill_per_second": 10},
+    }
     for refused in (early, untimely):
         problem(refused, 409, "program-not-active")
     active = world.books.get(f"/v1/programs/{made['id']}").json()
     assert active == made | {"state": "active", "token": active["token"]} and len(active["token"]) == 42
-    assert len({active["token"], active["issuer"], active["admin"]}) == 3
+    people = ("token", "issuer", "standby_issuer", "guardian", "admin")
+    assert len({active[one] for one in people}) == len(people)
     assert program.member()["program_id"] == made["id"]
 
 
@@ -57,6 +65,15 @@ def test_create__with_a_symbol_that_is_taken__then_409(world: World) -> None:
         ({"currency": "c" * 33}, "invalid-request", "currency"),
         ({"expiry_days": 0}, "invalid-request", "expiry_days"),
         ({"expiry_days": 36_501}, "invalid-request", "expiry_days"),
+        ({"limits": {"issuance": {"capacity": 1}}}, "missing-field", "limits.issuance.refill_per_second"),
+        (
+            {"limits": {"issuance": {"capacity": 2**48, "refill_per_second": 0}}},
+            "invalid-request",
+            "limits.issuance.capacity",
+        ),
+        ({"limits": {"speed": 1}}, "unknown-field", "limits.speed"),
+        ({"credit_limit_micro": -1}, "invalid-request", "credit_limit_micro"),
+        ({"transferable": 1}, "invalid-request", "transferable"),
         ({"earning_rate": {"points": 1.5, "per_minor_units": 1}}, "invalid-request", "earning_rate.points"),
         ({"earning_rate": {"points": 0, "per_minor_units": 1}}, "invalid-ratio", "earning_rate.points"),
         (
@@ -72,6 +89,31 @@ def test_create__with_what_cannot_be__then_422_that_names_it(
     refusal = problem(world.operator.post("/v1/programs", BODY | {"symbol": "NONE"} | change), 422, slug)
 
     assert refusal["field"] == field
+
+
+def test_create__with_limits__then_the_chain_keeps_them_and_too_large_amounts_are_refused(world: World) -> None:
+    limits = {"issuance": {"capacity": 500, "refill_per_second": 0}}
+    program = world.program(world.create("Narrow", "NARROW", limits=limits, credit_limit_micro=77, transferable=True))
+    told = program.get(f"/v1/programs/{program.id}").json()
+    token, exchange = (bytes.fromhex(each[2:]) for each in (told["token"], _exchange(world)))
+    rpc = world.service.rpc
+
+    kept = contracts.decode_limit(rpc.call(token, contracts.encode_limit_of(contracts.Limit.ISSUANCE)))
+    assert kept == contracts.LimitNow(capacity=500, refill=0, available=500)
+    assert contracts.decode_uint(rpc.call(token, contracts.encode_transferable())) == 1
+    assert contracts.decode_uint(rpc.call(exchange, contracts.encode_credit_limit(token))) == 77
+    for role, asked in (("issuer", contracts.encode_issuer()), ("guardian", contracts.encode_guardian())):
+        assert f"0x{contracts.decode_address(rpc.call(token, asked)).hex()}" == told[role]
+    assert f"0x{contracts.decode_address(rpc.call(token, contracts.encode_standby())).hex()}" == told["standby_issuer"]
+    refusal = problem(
+        program.post("/v1/earns", {"member_id": program.member()["id"], "points": 501}, key=unique()), 422, "over-limit"
+    )
+    assert (refusal["field"], refusal["limit"]) == ("points", 500)
+
+
+def _exchange(world: World) -> str:
+    address: str = world.operator.get("/v1/status").json()["chain"]["exchange"]
+    return address
 
 
 def test_list__then_every_program_oldest_first_for_every_key(world: World) -> None:
@@ -115,7 +157,7 @@ def test_key__third_with_the_same_scopes__then_409_until_one_is_revoked(world: W
         (["operator"], "unknown-scope", "scopes.0"),
         (["read", "everything"], "unknown-scope", "scopes.1"),
         ([], "invalid-request", "scopes"),
-        (["read"] * 8, "invalid-request", "scopes"),
+        (["read"] * 9, "invalid-request", "scopes"),
         ("read", "invalid-request", "scopes"),
     ],
 )

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from exchange.points import MICRO_UNITS_MAX, POINTS_MAX
+from exchange.points import POINTS_MAX
+from exchange.terms import PRICE_MAX
 
 from .world import World, problem
 
@@ -46,7 +47,7 @@ def test_terms__from_proposal_to_suspension(world: World) -> None:
     second = world.agree(world.airline, world.books, ratio={"from_units": 1, "to_units": 2})
     assert (second["version"], second["state"]) == (2, "announced"), "a change needs its notice"
     assert _history(world) == [(2, "announced"), (1, "in_force")]
-    with world.later(world.service.settings.notice_s + 5) as caller:
+    with world.later(world.service.settings.notice + 5) as caller:
         listed = caller(world.coffee.key).get("/v1/terms", from_program_id=world.airline.id).json()["items"]
         assert [(one["version"], one["state"]) for one in listed] == [(2, "in_force"), (1, "superseded")]
 
@@ -91,7 +92,9 @@ def test_propose__for_others__then_403(world: World) -> None:
         ({"minimum": 0}, "invalid-terms", "minimum", 1),
         ({"increment": 2**48}, "invalid-terms", "increment", POINTS_MAX),
         ({"settlement_price_micro": -1}, "invalid-terms", "settlement_price_micro", 0),
-        ({"settlement_price_micro": 2**256}, "invalid-terms", "settlement_price_micro", MICRO_UNITS_MAX),
+        ({"settlement_price_micro": 2**256}, "invalid-terms", "settlement_price_micro", PRICE_MAX),
+        ({"managed_cap": 2**48}, "invalid-terms", "managed_cap", POINTS_MAX),
+        ({"wallet_cap": -1}, "invalid-terms", "wallet_cap", 0),
         ({"currency": "usd"}, "invalid-request", "currency", None),
         ({"minimum": 1.0}, "invalid-request", "minimum", None),
     ],

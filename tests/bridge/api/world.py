@@ -25,7 +25,7 @@ from bridge.store.schema import metadata
 
 Answer = TypeVar("Answer")
 
-SCOPES = ("earn", "redeem", "swap", "terms", "members", "read")
+SCOPES = ("earn", "redeem", "swap", "terms", "members", "powers", "read")
 #: Points that a customer from the pool has at the coffee program, confirmed.
 CUSTOMER_POINTS = 1000
 CUSTOMERS = 30
@@ -222,16 +222,16 @@ class World:
         made: dict[str, Any] = response.json()
         return made
 
-    def create(self, name: str, symbol: str, expiry_days: int | None = None) -> str:
+    def create(self, name: str, symbol: str, expiry_days: int | None = None, **more: Any) -> str:
         """Ask for a program that gives 2 points for each 100 cents; answers its id."""
-        body = {
+        body: dict[str, Any] = {
             "name": name,
             "symbol": symbol,
             "currency": f"{name} points",
             "earning_rate": {"points": 2, "per_minor_units": 100},
             "expiry_days": expiry_days,
         }
-        response = self.operator.post("/v1/programs", body)
+        response = self.operator.post("/v1/programs", body | more)
         assert response.status_code == 202, response.text
         program_id: str = response.json()["id"]
         return program_id

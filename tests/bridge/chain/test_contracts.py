@@ -44,48 +44,129 @@ def test_encode_settle__of_any_path__equals_web3(hops: int, words: bytes) -> Non
 
 
 PAIR = (ONE, TWO)
-CALLS: list[tuple[Callable[[], bytes], str, str, list[Any]]] = [
-    (lambda: contracts.encode_admit(ONE), "PointsExchange", "admit", checksummed(ONE)),
+TERMS = contracts.TermsOnChain(from_units=3, to_units=2, price=10**6, managed_cap=10**7, wallet_cap=0)
+TERMS_VALUES = (3, 2, 10**6, 10**7, 0)
+REFERENCE = b"\x09" * 20
+ROOM = contracts.Bounds(1000, 7)
+CALL = os.urandom(68)
+SIGNATURE = os.urandom(65)
+TOKEN_CALLS: list[tuple[Callable[[], bytes], str, list[Any]]] = [
+    (lambda: contracts.encode_balance_of(ONE), "balanceOf", checksummed(ONE)),
+    (contracts.encode_total_supply, "totalSupply", []),
+    (contracts.encode_sequence, "sequence", []),
+    (lambda: contracts.encode_limit_of(contracts.Limit.RELEASE), "limitOf", [2]),
+    (lambda: contracts.encode_wallet_of(REFERENCE), "walletOf", [REFERENCE]),
+    (lambda: contracts.encode_is_wallet(ONE), "isWallet", checksummed(ONE)),
+    (contracts.encode_paused, "paused", []),
+    (contracts.encode_issuer, "issuer", []),
+    (contracts.encode_guardian, "guardian", []),
+    (contracts.encode_transferable, "transferable", []),
+    (contracts.encode_pause, "pause", []),
+    (contracts.encode_unpause, "unpause", []),
+    (lambda: contracts.encode_set_limit(contracts.Limit.REDEMPTION, ROOM), "setLimit", [1, 1000, 7]),
+    (contracts.encode_retire_issuer, "retireIssuer", []),
+    (lambda: contracts.encode_set_guardian(ONE), "setGuardian", checksummed(ONE)),
+    (lambda: contracts.encode_unbind(REFERENCE), "unbind", [REFERENCE]),
+    (lambda: contracts.encode_redeem(5, 6), "redeem", [5, 6]),
     (
-        lambda: contracts.encode_propose(*PAIR, 3, 2, 10**6),
-        "PointsExchange",
-        "propose",
-        [*checksummed(*PAIR), 3, 2, 10**6],
+        lambda: contracts.encode_redeem_for(ONE, 5, 6, 7, SIGNATURE),
+        "redeemFor",
+        [*checksummed(ONE), 5, 6, 7, SIGNATURE],
     ),
-    (lambda: contracts.encode_consent(*PAIR, 4), "PointsExchange", "consent", [*checksummed(*PAIR), 4]),
-    (lambda: contracts.encode_suspend(*PAIR), "PointsExchange", "suspend", checksummed(*PAIR)),
-    (lambda: contracts.encode_position(ONE), "PointsExchange", "position", checksummed(ONE)),
-    (lambda: contracts.encode_admitted(ONE), "PointsExchange", "admitted", checksummed(ONE)),
-    (lambda: contracts.encode_in_force(*PAIR), "PointsExchange", "inForce", checksummed(*PAIR)),
-    (lambda: contracts.encode_terms_of(*PAIR, 2), "PointsExchange", "termsOf", [*checksummed(*PAIR), 2]),
-    (lambda: contracts.encode_sequence_of(PATH_ID), "PointsExchange", "sequenceOf", [PATH_ID]),
-    (lambda: contracts.encode_balance_of(ONE), "PointsToken", "balanceOf", checksummed(ONE)),
-    (lambda: contracts.encode_total_supply(), "PointsToken", "totalSupply", []),
-    (lambda: contracts.encode_sequence(), "PointsToken", "sequence", []),
+    (lambda: contracts.encode_deposit(REFERENCE, 5), "deposit", [REFERENCE, 5]),
+    (
+        lambda: contracts.encode_deposit_for(ONE, REFERENCE, 5, 6, 7, SIGNATURE),
+        "depositFor",
+        [*checksummed(ONE), REFERENCE, 5, 6, 7, SIGNATURE],
+    ),
 ]
+EXCHANGE_CALLS: list[tuple[Callable[[], bytes], str, list[Any]]] = [
+    (lambda: contracts.encode_admit(ONE, 10**12), "admit", [*checksummed(ONE), 10**12]),
+    (lambda: contracts.encode_request_credit(ONE, 5), "requestCredit", [*checksummed(ONE), 5]),
+    (lambda: contracts.encode_grant_credit(ONE, 5), "grantCredit", [*checksummed(ONE), 5]),
+    (lambda: contracts.encode_lower_credit(ONE, 5), "lowerCredit", [*checksummed(ONE), 5]),
+    (lambda: contracts.encode_propose(*PAIR, TERMS), "propose", [*checksummed(*PAIR), TERMS_VALUES]),
+    (lambda: contracts.encode_consent(*PAIR, 4), "consent", [*checksummed(*PAIR), 4]),
+    (lambda: contracts.encode_suspend(*PAIR), "suspend", checksummed(*PAIR)),
+    (lambda: contracts.encode_lower_caps(*PAIR, 4, 3, 2), "lowerCaps", [*checksummed(*PAIR), 4, 3, 2]),
+    (contracts.encode_retire_operator, "retireOperator", []),
+    (lambda: contracts.encode_position(ONE), "position", checksummed(ONE)),
+    (lambda: contracts.encode_credit_limit(ONE), "creditLimit", checksummed(ONE)),
+    (lambda: contracts.encode_credit_requested(ONE), "creditRequested", checksummed(ONE)),
+    (lambda: contracts.encode_admitted(ONE), "admitted", checksummed(ONE)),
+    (lambda: contracts.encode_in_force(*PAIR), "inForce", checksummed(*PAIR)),
+    (lambda: contracts.encode_terms_of(*PAIR, 2), "termsOf", [*checksummed(*PAIR), 2]),
+    (lambda: contracts.encode_used_of(*PAIR), "usedOf", checksummed(*PAIR)),
+    (lambda: contracts.encode_sequence_of(PATH_ID), "sequenceOf", [PATH_ID]),
+    (contracts.encode_operator, "operator", []),
+    (lambda: contracts.encode_announce(CALL), "announce", [CALL]),
+    (lambda: contracts.encode_withdraw(CALL), "withdraw", [CALL]),
+    (lambda: contracts.encode_set_standby(ONE), "setStandby", checksummed(ONE)),
+    (lambda: contracts.encode_ready_at(CALL), "readyAt", [Web3.keccak(CALL)]),
+    (contracts.encode_admin, "admin", []),
+    (contracts.encode_standby, "standby", []),
+    (contracts.encode_delay, "delay", []),
+    (contracts.encode_domain_separator, "DOMAIN_SEPARATOR", []),
+    (lambda: contracts.encode_cancel(9), "cancel", [9]),
+    (lambda: contracts.encode_is_spent(ONE, 9), "isSpent", [*checksummed(ONE), 9]),
+    (lambda: contracts.encode_swap([ONE, TWO, THREE], 5, 6, 7), "swap", [checksummed(ONE, TWO, THREE), 5, 6, 7]),
+    (
+        lambda: contracts.encode_swap_for(ONE, [TWO, THREE], 5, 6, 7, 8, SIGNATURE),
+        "swapFor",
+        [*checksummed(ONE), checksummed(TWO, THREE), 5, 6, 7, 8, SIGNATURE],
+    ),
+]
+CALLS = [("PointsToken", *each) for each in TOKEN_CALLS] + [("PointsExchange", *each) for each in EXCHANGE_CALLS]
 
 
-@pytest.mark.parametrize(("ours", "contract", "function", "arguments"), CALLS, ids=[each[2] for each in CALLS])
+@pytest.mark.parametrize(("contract", "ours", "function", "arguments"), CALLS, ids=[each[2] for each in CALLS])
 def test_encoded_call__of_every_function__equals_web3(
-    ours: Callable[[], bytes], contract: str, function: str, arguments: list[Any]
+    contract: str, ours: Callable[[], bytes], function: str, arguments: list[Any]
 ) -> None:
     assert ours() == by_web3(contract, function, *arguments)
 
 
+def constructor_kinds(contract: str) -> list[str]:
+    inputs = artifact(contract).entries("constructor")[0]["inputs"]
+    return signature({"name": "", "inputs": inputs})[1:-1].split(",")
+
+
 @pytest.mark.parametrize("name", ["", "Bonus", "a name of more than thirty-two bytes, with ünicode", "x" * 32])
 def test_token_init_code__of_any_name__equals_the_abi(name: str) -> None:
-    kinds = ["string", "string", "address", "address", "address", "bool"]
-    assert [each["type"] for each in artifact("PointsToken").entries("constructor")[0]["inputs"]] == kinds
-    ours = contracts.token_init_code(name, "SYM", ISSUER, ADMIN, EXCHANGE, transferable=True)
-    arguments = abi_encode(kinds, [name, "SYM", ISSUER, ADMIN, EXCHANGE, True])
+    bounds = "(uint48,uint48)"
+    kinds = f"(string,string,address,address,address,address,address,bool,uint40,{bounds},{bounds},{bounds})"
+    assert ",".join(constructor_kinds("PointsToken")) == kinds
+    people = [ISSUER, THREE, TWO, ADMIN, EXCHANGE]
+    limits = [(1, 2), (3, 4), (5, 6)]
+    ours = contracts.token_init_code(
+        contracts.TokenSetup(name, "SYM", *people, True, 77, *(contracts.Bounds(*each) for each in limits))
+    )
+    arguments = abi_encode([kinds], [(name, "SYM", *people, True, 77, *limits)])
     assert ours == artifact("PointsToken").bytecode + arguments
 
 
 def test_exchange_init_code__equals_the_abi() -> None:
-    kinds = ["address", "address", "uint64"]
-    assert [each["type"] for each in artifact("PointsExchange").entries("constructor")[0]["inputs"]] == kinds
-    ours = contracts.exchange_init_code(ADMIN, ISSUER, 3600)
-    assert ours == artifact("PointsExchange").bytecode + abi_encode(kinds, [ADMIN, ISSUER, 3600])
+    kinds = ["address", "address", "address", "(uint40,uint40,uint40,uint40,uint40)"]
+    assert ",".join(constructor_kinds("PointsExchange")) == ",".join(kinds)
+    ours = contracts.exchange_init_code(ADMIN, ISSUER, contracts.NOBODY, contracts.Times(1, 2, 3, 4, 5))
+    arguments = abi_encode(kinds, [ADMIN, ISSUER, bytes(20), (1, 2, 3, 4, 5)])
+    assert ours == artifact("PointsExchange").bytecode + arguments
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        lambda: contracts.encode_balance_of(ONE[1:]),
+        lambda: contracts.encode_wallet_of(ONE + b"x"),
+        lambda: contracts.encode_sequence_of(ONE),
+        lambda: contracts.encode_admit(ONE, 2**120),
+        lambda: contracts.encode_set_limit(contracts.Limit.RELEASE, contracts.Bounds(2**48, 0)),
+        lambda: contracts.encode_admit(ONE, -1),
+    ],
+)
+def test_encode__of_a_value_that_does_not_fit__is_a_bug(spoilt: Callable[[], bytes]) -> None:
+    with pytest.raises(AssertionError):
+        spoilt()
 
 
 def test_path_id__of_a_path__is_keccak_of_its_words() -> None:
@@ -104,6 +185,8 @@ def test_path_id__of_no_path__is_a_bug(path: list[bytes]) -> None:
 def test_encode_post__of_no_whole_words__is_a_bug(words: bytes) -> None:
     with pytest.raises(AssertionError):
         contracts.encode_post(1, 1, words)
+    with pytest.raises(AssertionError):
+        contracts.encode_settle([ONE, TWO], [1], 1, 1, words)
 
 
 def test_decode__of_numbers__knows_their_sign() -> None:
@@ -114,17 +197,31 @@ def test_decode__of_numbers__knows_their_sign() -> None:
         contracts.decode_uint(b"")  # what a call to no contract gives
 
 
+def outputs(contract: str, function: str) -> list[str]:
+    (entry,) = [each for each in artifact(contract).entries("function") if each["name"] == function]
+    given = entry["outputs"]
+    return [each["name"] for each in (given[0].get("components") or given)]
+
+
 def test_decode_terms__of_an_answer__has_its_fields_in_the_abis_order() -> None:
-    (entry,) = [each for each in artifact("PointsExchange").entries("function") if each["name"] == "termsOf"]
-    outputs = entry["outputs"]
-    fields = outputs[0]["components"] if outputs[0]["type"] == "tuple" else outputs
-    assert [each["name"] for each in fields] == ["fromUnits", "toUnits", "price", "effectiveAt"]
-    answer = b"".join(each.to_bytes(32, "big") for each in (3, 2, 10**6, 99))
-    assert contracts.decode_terms(answer) == contracts.TermsOnChain(3, 2, 10**6, 99)
+    assert outputs("PointsExchange", "termsOf") == ["fromUnits", "toUnits", "price", "managedCap", "walletCap"]
+    answer = b"".join(each.to_bytes(32, "big") for each in TERMS_VALUES)
+    assert contracts.decode_terms(answer) == TERMS
 
 
-def test_every_signature__of_the_module__is_in_a_committed_abi() -> None:
+def test_decode__of_answers_with_several_values__has_them_in_the_abis_order() -> None:
+    assert outputs("PointsToken", "limitOf") == ["capacity", "refill", "available"]
+    words = [each.to_bytes(32, "big") for each in (7, 8, 9)]
+    assert contracts.decode_limit(b"".join(words)) == contracts.LimitNow(capacity=7, refill=8, available=9)
+    assert contracts.decode_used(b"".join(words[:2])) == contracts.Used(managed=7, wallet=8)
+    bound = contracts.decode_binding(ONE.rjust(32, b"\0") + words[2])
+    assert bound == contracts.Binding(wallet=ONE, effective_at=9)
+    assert contracts.decode_address(ONE.rjust(32, b"\0")) == ONE
+
+
+def test_every_signature__of_the_module__is_in_a_committed_abi_and_encoded() -> None:
     known = {signature(entry) for name in CONTRACTS for entry in artifact(name).entries("function")}
     ours = {value for name, value in vars(contracts).items() if name.isupper() and isinstance(value, str)}
-    assert ours - known == set()
-    assert len(ours) == 14
+    functions = {each for each in ours if not each.startswith("(")} - {contracts.EXCHANGE_SETUP}
+    assert functions - known == set()
+    assert {each.split("(")[0] for each in functions} == {each[2] for each in CALLS} | {"post", "settle"}

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.chain import anvil as anvil_module
 from bridge.chain import embedded
-from bridge.chain.contracts import encode_post, token_init_code
+from bridge.chain.contracts import NOBODY, Bounds, TokenSetup, encode_post, token_init_code
 from bridge.chain.embedded import ChainState, EmbeddedChain
 from bridge.chain.errors import ChainCannotRestore, ChainCannotStart, ChainChanged, ChainInUse
 from bridge.chain.rpc import Rpc
@@ -83,7 +83,8 @@ def hashes(rpc: Rpc) -> list[bytes]:
 
 
 def token(owner: bytes) -> bytes:
-    return token_init_code("Points", "PTS", owner, owner, owner, transferable=False)
+    wide = Bounds(1_000_000, 0)
+    return token_init_code(TokenSetup("Points", "PTS", owner, NOBODY, owner, owner, owner, False, 0, wide, wide, wide))
 
 
 def earns(seed: int) -> bytes:

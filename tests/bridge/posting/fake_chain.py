@@ -5,23 +5,48 @@ It mines only when told to, can be reorganised, can lag, and can be asked to ref
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 
 from bridge.chain import contracts
+from bridge.chain.abi import encode_values, selector
+from bridge.chain.contracts import NOBODY, Bounds, Limit
 from bridge.chain.errors import ChainUnreachable, RpcRefused
-from bridge.chain.events import SHAPES, Event, LegSkipped, Posted, Settled, Skipped, topic_of
+from bridge.chain.events import (
+    SHAPES,
+    Announced,
+    Bound,
+    Event,
+    LegSkipped,
+    Posted,
+    Released,
+    Settled,
+    Skipped,
+    topic_of,
+)
 from bridge.chain.keystore import Signed
 from bridge.chain.rpc import Block, BlockId, Log, Receipt, Rpc
 from bridge.chain.transactions import TransactionFields
 from exchange.ratio import Ratio
-from exchange.words import EntryWord, account_address, digest
+from exchange.words import REFERENCE_BYTES, EntryKind, EntryWord, account_address, digest
 from tests.bridge.store.ledgers import EXCHANGE, new_hash
 
 WORD = 32
 GAS_USED = 50_000
 #: The error `WrongSequence` and such are of no matter here: any data that no contract knows.
 REVERT_DATA = bytes.fromhex("deadbeef")
+
+
+#: What a token lets through unless a test says otherwise, in points.
+WIDE = Bounds(2**48 - 1, 10**6)
+CREDIT_LIMIT_MICRO = 10**12
+MANAGED_CAP = 10**7
+CAP_PERIOD_S = 86_400
+
+
+def revert_of(error: str, *numbers: int) -> bytes:
+    """What a contract's refusal says."""
+    return selector(error) + b"".join(_word(each) for each in numbers)
 
 
 class FakeKeystore:
@@ -49,9 +74,15 @@ class State:
     sequences: Counter[bytes] = field(default_factory=Counter)
     positions: Counter[bytes] = field(default_factory=Counter)
     nonces: Counter[bytes] = field(default_factory=Counter)
+    #: the wallet of each token's references
+    bindings: dict[tuple[bytes, bytes], bytes] = field(default_factory=dict)
+    #: source points swapped along a direction in a period of caps
+    used: Counter[tuple[bytes, bytes, int]] = field(default_factory=Counter)
+    #: how full a token's bucket was, and when
+    levels: dict[tuple[bytes, Limit], tuple[int, int]] = field(default_factory=dict)
 
     def copy(self) -> "State":
-        return State(**{each.name: Counter(getattr(self, each.name)) for each in fields(State)})
+        return State(**{each.name: getattr(self, each.name).copy() for each in fields(State)})
 
 
 @dataclass
@@ -63,6 +94,10 @@ class Mined:
     receipts: list[Receipt]
     raw: list[bytes]
     state: State
+
+
+#: Where each kind stands among a batch's words.
+_PLACES = {kind: 1 if kind.is_credit else 2 for kind in EntryKind} | {EntryKind.RELEASE: 3, EntryKind.BIND: 3}
 
 
 class Reverted(Exception):
@@ -80,6 +115,14 @@ class FakeChain(Rpc):
         self.sent: list[bytes] = []
         #: the terms of each direction: ratio, price and version in force
         self.terms: dict[tuple[bytes, bytes], tuple[Ratio, int, int]] = {}
+        #: what tokens let through, where it is not WIDE, and which of them are paused
+        self.limits: dict[tuple[bytes, Limit], Bounds] = {}
+        self.paused: set[bytes] = set()
+        self.credit_limits: dict[bytes, int] = {}
+        self.caps: dict[tuple[bytes, bytes], int] = {}
+        #: why every call that is only tried out is refused, None for none
+        self.reason: bytes | None = None
+        self.binding_delay_s = 0
         #: transactions to refuse
         self.refused: set[bytes] = set()
         #: how many blocks above the genesis the node shows, None for all
@@ -95,13 +138,17 @@ class FakeChain(Rpc):
     def state(self) -> State:
         return self.blocks[-1].state
 
-    def mine(self, *raw: bytes, events: Sequence[tuple[bytes, Event]] = ()) -> Block:
-        """A block of all that can be mined of these transactions, or of the mempool; and of anybody's own events."""
+    def mine(self, *raw: bytes, events: Sequence[tuple[bytes, Event]] = (), together: bool = False) -> Block:
+        """A block of all that can be mined of these transactions, or of the mempool; and of anybody's own events.
+
+        Each event is of a transaction of its own, or `together` all of one.
+        """
         state = self.state.copy()
         number, block_hash = len(self.blocks), new_hash()
         mined = Mined(self.blocks[-1].block, [], [], [], state)
+        shared = new_hash()
         for contract, event in events:
-            mined.logs.append(_log(contract, event, new_hash(), number, block_hash))
+            mined.logs.append(_log(contract, event, shared if together else new_hash(), number, block_hash))
         waiting = list(raw) if raw else list(self.mempool.values())
         while (one := self._minable(state, waiting)) is not None:
             waiting.remove(one)
@@ -161,9 +208,9 @@ class FakeChain(Rpc):
 
     def _call(self, state: State, to: bytes, data: bytes) -> list[Event]:
         words = [data[at : at + WORD] for at in range(4, len(data), WORD)]
-        if data[:4] == contracts.selector(contracts.POST):
+        if data[:4] == selector(contracts.POST):
             return self._post(state, to, _number(words[0]), _number(words[1]), words[4:])
-        if data[:4] == contracts.selector(contracts.SETTLE):
+        if data[:4] == selector(contracts.SETTLE):
             length = _number(words[5])
             path = [word[12:] for word in words[6 : 6 + length]]
             version, count = _number(words[6 + length + 1]), _number(words[6 + length + 2])
@@ -174,14 +221,46 @@ class FakeChain(Rpc):
         self._take_sequence(state, token, sequence, valid_until)
         events: list[Event] = []
         sums = Counter[bool]()
-        for index, word in enumerate(EntryWord.unpack(word) for word in words):
+        for index, word in self._entries(state, token, words, events):
             holder = (token, account_address(token, word.reference))
+            if word.kind is EntryKind.RELEASE:
+                events.append(self._release(state, token, sequence, index, word))
+                continue
             if not word.kind.is_credit and state.balances[holder] < word.amount:
                 events.append(Skipped(sequence, index, holder[1], word.amount, state.balances[holder]))
                 continue
             sums[word.kind.is_credit] += word.amount
             state.balances[holder] += word.amount if word.kind.is_credit else -word.amount
+        self._charge(state, token, Limit.ISSUANCE, sums[True])
+        self._charge(state, token, Limit.REDEMPTION, sums[False])
         return [*events, Posted(sequence, digest(b"".join(words)), sums[True], sums[False])]
+
+    def _entries(
+        self, state: State, token: bytes, words: list[bytes], events: list[Event]
+    ) -> Iterator[tuple[int, EntryWord]]:
+        """The words that move points, with their places; those that bind wallets are carried out on the way."""
+        index = place = 0
+        while index < len(words):
+            kind = EntryKind(words[index][20])
+            if _PLACES[kind] < place:
+                raise Reverted  # credits first, then debits, then what concerns wallets
+            place = _PLACES[kind]
+            if kind is EntryKind.BIND:
+                reference, wallet = words[index][:20], words[index + 1][12:]
+                state.bindings[token, reference] = wallet
+                events.append(Bound(reference, wallet, self.clock() // 1000 + self.binding_delay_s))
+                index += 2
+                continue
+            yield index, EntryWord.unpack(words[index])
+            index += 1
+
+    def _release(self, state: State, token: bytes, sequence: int, index: int, word: EntryWord) -> Event:
+        managed, wallet = account_address(token, word.reference), state.bindings.get((token, word.reference), NOBODY)
+        if wallet == NOBODY or state.balances[token, managed] < word.amount:
+            return Skipped(sequence, index, managed, word.amount, state.balances[token, managed])
+        state.balances[token, managed] -= word.amount
+        state.balances[token, wallet] += word.amount
+        return Released(word.reference, wallet, word.amount)
 
     def _settle(
         self, state: State, path: list[bytes], version: int, sequence: int, valid_until: int, words: list[bytes]
@@ -203,9 +282,25 @@ class FakeChain(Rpc):
             state.balances[payer] -= word.amount
             state.balances[destination, account_address(destination, word.reference)] += out
             burned, minted = burned + word.amount, minted + out
+        used, at = state.used, (source, destination, self.clock() // 1000 // CAP_PERIOD_S)
+        used[at] += burned
+        owed = minted * price - state.positions[source]
+        if used[at] > self.caps.get(at[:2], MANAGED_CAP) or owed > self.credit_limits.get(source, CREDIT_LIMIT_MICRO):
+            raise Reverted
         state.positions[source] -= minted * price
         state.positions[destination] += minted * price
         return [*events, Settled(name, sequence, digest(b"".join(words)), burned, minted)]
+
+    def _charge(self, state: State, token: bytes, limit: Limit, amount: int) -> None:
+        left = self._let_through(state, token, limit, self.clock() // 1000) - amount
+        if left < 0 or token in self.paused:
+            raise Reverted
+        state.levels[token, limit] = (left, self.clock() // 1000)
+
+    def _let_through(self, state: State, token: bytes, limit: Limit, at_s: int) -> int:
+        bounds = self.limits.get((token, limit), WIDE)
+        level, since = state.levels.get((token, limit), (bounds.capacity, at_s))
+        return min(bounds.capacity, level + (at_s - since) * bounds.refill)
 
     def _take_sequence(self, state: State, of: bytes, sequence: int, valid_until: int) -> None:
         if state.sequences[of] + 1 != sequence or self.clock() // 1000 > valid_until:
@@ -255,6 +350,8 @@ class FakeChain(Rpc):
 
     def call(self, to: bytes, data: bytes, block: BlockId = "latest", *, sender: bytes | None = None) -> bytes:
         assert isinstance(block, int) and sender is not None
+        if self.reason is not None:
+            raise RpcRefused(3, "execution reverted", self.reason, method="eth_call")
         try:
             self._call(self.blocks[block].state.copy(), to, data)
         except Reverted:
@@ -263,8 +360,30 @@ class FakeChain(Rpc):
 
     def call_many(self, calls: Sequence[tuple[bytes, bytes]], block: BlockId = "latest") -> list[bytes]:
         assert isinstance(block, int)
-        state = self._visible()[block].state
-        return [_view(state, to, data) for to, data in calls]
+        mined = self._visible()[block]
+        return [self._view(mined, to, data) for to, data in calls]
+
+    def _view(self, mined: Mined, to: bytes, data: bytes) -> bytes:
+        state, asked, about = mined.state, data[:4], data[-20:]
+        if asked == selector(contracts.TOTAL_SUPPLY):
+            return _word(sum(amount for (token, _), amount in state.balances.items() if token == to))
+        if asked == selector(contracts.BALANCE_OF):
+            return _word(state.balances[to, about])
+        if asked == selector(contracts.PAUSED):
+            return _word(int(to in self.paused))
+        if asked == selector(contracts.LIMIT_OF):
+            limit = Limit(data[-1])
+            bounds = self.limits.get((to, limit), WIDE)
+            now = self._let_through(state, to, limit, mined.block.timestamp)
+            return b"".join(map(_word, (bounds.capacity, bounds.refill, now)))
+        assert to == EXCHANGE
+        if asked == selector(contracts.CREDIT_LIMIT):
+            return _word(self.credit_limits.get(about, CREDIT_LIMIT_MICRO))
+        if asked == selector(contracts.USED_OF):
+            period = mined.block.timestamp // CAP_PERIOD_S
+            return _word(state.used[data[16:36], about, period]) + _word(0)
+        assert asked == selector(contracts.POSITION)
+        return _word(state.positions[about])
 
     def base_fee(self) -> int:
         return 10**9
@@ -276,26 +395,19 @@ class FakeChain(Rpc):
         return next(mined for mined in self._visible() if mined.block.hash == block_hash)
 
 
-def _view(state: State, to: bytes, data: bytes) -> bytes:
-    asked = data[:4]
-    if asked == contracts.selector(contracts.TOTAL_SUPPLY):
-        value = sum(amount for (token, _), amount in state.balances.items() if token == to)
-    elif asked == contracts.selector(contracts.BALANCE_OF):
-        value = state.balances[to, data[-20:]]
-    else:
-        assert asked == contracts.selector(contracts.POSITION) and to == EXCHANGE
-        value = state.positions[data[-20:]]
-    return value.to_bytes(WORD, "big", signed=True)
-
-
 def _log(contract: bytes, event: Event, transaction_hash: bytes, number: int, block_hash: bytes) -> Log:
     """The log that the contract would emit."""
     text, topics = next((text, topics) for kind, text, topics in SHAPES if kind is type(event))
     named = {each.name: _word(getattr(event, each.name)) for each in fields(event)}
+    if "reference" in named:  # bytes of a fixed size stand at the left of their word
+        named["reference"] = named["reference"][-REFERENCE_BYTES:].ljust(WORD, b"\0")
+    data = b"".join(word for name, word in named.items() if name not in topics)
+    if isinstance(event, Announced):
+        data = encode_values("(bytes,uint256,uint256)", [event.call, event.ready_at, event.until])
     return Log(
         address=contract,
         topics=(topic_of(text), *(word for name, word in named.items() if name in topics)),
-        data=b"".join(word for name, word in named.items() if name not in topics),
+        data=data,
         transaction_hash=transaction_hash,
         log_index=0,
         block_hash=block_hash,

@@ -5,8 +5,14 @@ import pytest
 from bridge.chain import contracts
 from bridge.chain.transactions import TRANSACTION_GAS_MAX
 from bridge.posting import calls
+from bridge.store import limits
+from bridge.store.chainstate import Times
 from bridge.store.freezing import Item
 from bridge.store.lanes import LaneId
+from bridge.store.limits import Bounds
+from bridge.store.programs import NewProgram
+from exchange.earning import EarningRate
+from exchange.points import Points
 from exchange.words import EntryKind, EntryWord, digest
 
 REFERENCE, TOKEN, OTHER = b"\1" * 20, b"\2" * 20, b"\3" * 20
@@ -58,8 +64,36 @@ def test_settle__of_items_under_two_versions__is_a_bug() -> None:
 def test_controls__of_set_up__go_where_they_belong() -> None:
     lane = LaneId(3)
     assert calls.fund(4, lane, OTHER, 5).value_wei == 5
-    assert calls.deploy_exchange(lane, TOKEN, OTHER, 60).target is None
-    admitted = calls.admit("prg_x", lane, OTHER, TOKEN)
-    assert (admitted.target, admitted.subject, admitted.calldata) == (OTHER, "prg_x", contracts.encode_admit(TOKEN))
-    made = calls.deploy_token("prg_x", lane, name="X", symbol="X", issuer=TOKEN, admin=TOKEN, exchange=OTHER)
+    times = Times(delay_s=0, notice_s=660, longest_quote_s=60, longest_batch_s=600, cap_period_s=86_400)
+    exchange = calls.deploy_exchange(lane, admin=TOKEN, operator=OTHER, standby=REFERENCE, times=times)
+    assert (exchange.target, exchange.purpose, exchange.gas_limit) == (None, "deploy-exchange", calls.GAS_DEPLOY)
+    fixed = contracts.Times(0, 660, 60, 600, 86_400)
+    assert exchange.calldata == contracts.exchange_init_code(TOKEN, OTHER, REFERENCE, fixed)
+    admitted = calls.admit("prg_x", lane, OTHER, TOKEN, 5)
+    assert (admitted.target, admitted.subject, admitted.calldata) == (OTHER, "prg_x", contracts.encode_admit(TOKEN, 5))
+    announced = calls.announcement(admitted)
+    assert (announced.purpose, announced.target, announced.lane_id) == ("announce", OTHER, lane)
+    assert announced.calldata == contracts.encode_announce(admitted.calldata)
+
+
+def test_deploy_token__of_a_program__begins_with_its_people_and_limits() -> None:
+    bounds = {name: Bounds(100 + place, place) for place, name in enumerate(limits.NAMES)}
+    new = NewProgram("prg_x", "X", "X", "points", EarningRate(Points(1), 100), None, bounds, transferable=True)
+    people = calls.Signers(issuer=TOKEN, standby=OTHER, guardian=REFERENCE, admin=b"\4" * 20)
+    made = calls.deploy_token(new, LaneId(3), people, exchange=b"\5" * 20, delay_s=7)
     assert (made.target, made.purpose, made.gas_limit) == (None, "deploy-token", calls.GAS_DEPLOY)
+    setup = contracts.TokenSetup(
+        "X",
+        "X",
+        issuer=TOKEN,
+        standby=OTHER,
+        guardian=REFERENCE,
+        admin=b"\4" * 20,
+        exchange=b"\5" * 20,
+        transferable=True,
+        delay=7,
+        issuance=contracts.Bounds(100, 0),
+        redemption=contracts.Bounds(101, 1),
+        release=contracts.Bounds(102, 2),
+    )
+    assert made.calldata == contracts.token_init_code(setup)

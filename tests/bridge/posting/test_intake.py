@@ -1,20 +1,38 @@
 """Intake: what a block says of our batches, of what set the contracts up, and of what was not ours."""
 
+import json
+
 import pytest
 
+from bridge.chain import contracts
 from bridge.chain.contracts import path_id
-from bridge.chain.events import Admitted, Event, Posted, Settled, Suspended, TermsAdopted, TermsProposed
+from bridge.chain.events import (
+    Admitted,
+    Announced,
+    CapsLowered,
+    CreditChanged,
+    Event,
+    LimitChanged,
+    Posted,
+    Settled,
+    Suspended,
+    TermsAdopted,
+    TermsProposed,
+)
 from bridge.chain.rpc import Receipt
 from bridge.posting import intake, setup
 from bridge.posting.intake import BlockReport, Seen
-from bridge.store import batches, chainstate, programs, terms
+from bridge.store import batches, chainstate, limits, programs, terms
 from bridge.store.batches import Control
 from bridge.store.lanes import LaneId
 from bridge.store.members import Member
 from bridge.store.programs import Program
+from bridge.store.schema import deployment
 from bridge.store.terms import Proposal
+from exchange.points import MICRO_UNITS_MAX
 from exchange.words import digest
 from tests.bridge.posting.conftest import Office
+from tests.bridge.posting.fake_chain import revert_of
 from tests.bridge.store.ledgers import EXCHANGE
 
 
@@ -192,9 +210,75 @@ def test_token__that_was_created__is_admitted_next(office: Office) -> None:
     found = office.ledger.ask(programs.by_id, new.id)
     assert found.token is not None and found.state == programs.DEPLOYING
     assert office.ledger.ask(batches.open_controls, "admit", new.id) == 1
-    office.chain.mine(events=[(EXCHANGE, Admitted(found.token))])
+    office.poster.step()
+    announce, admit = (json.loads(raw)["data"] for raw in office.chain.sent[-2:])
+    call = contracts.encode_admit(found.token, found.credit_limit_micro)
+    assert (announce, admit) == (contracts.encode_announce(call).hex(), call.hex()), "without a delay both at once"
+    office.chain.mine(events=[(EXCHANGE, Admitted(found.token, 9))])
     office.follow()
     assert office.ledger.ask(programs.by_id, new.id).state == programs.ACTIVE
+    assert office.ledger.ask(programs.by_id, new.id).credit_limit_micro == 9
+
+
+def test_token__that_was_created_where_calls_wait__is_admitted_when_the_chain_says(office: Office) -> None:
+    with office.ledger.database.write() as connection:
+        connection.execute(deployment.update().values(delay_s=100))
+    new = office.ledger.program("NEW", active=False)
+    _control(office, "deploy-token", new.id, None)
+    office.post()
+    token = office.ledger.ask(programs.by_id, new.id).token
+    assert token is not None
+    office.post()
+    call = contracts.encode_admit(token, new.credit_limit_micro)
+    assert _sent(office)[-1] == contracts.encode_announce(call)
+    ready_at = office.ledger.now_ms // 1000 + 160  # the chain's clock is ahead of ours by a minute
+    office.chain.mine(events=[(EXCHANGE, Announced(contracts.announcement_id(call), call, ready_at, ready_at + 9))])
+    office.follow()
+    assert office.ledger.ask(batches.count_unmined, office.ledger.now_ms) == 0, "a call before its time is not work"
+    office.ledger.now_ms = ready_at * 1000 - 1
+    office.poster.step()
+    assert _sent(office)[-1] != call
+    office.ledger.now_ms += 1
+    office.poster.step()
+    assert _sent(office)[-1] == call
+
+
+def test_control__that_came_too_early__is_made_again_later(office: Office, air: Program) -> None:
+    target, data = b"\7" * 20, b"\0" * 4
+    office.ledger.do(
+        batches.add_control, Control("admit", air.id, air.admin_lane_id, target, data, 9), office.ledger.now_ms
+    )
+    office.chain.reason = revert_of("TooEarly(uint256,uint256)", 7, 5)
+    office.poster.step()
+    office.chain.refused = {digest(office.chain.sent[0])}
+    office.mine()
+    office.poster.step()
+    assert len(office.chain.sent) == 1
+    office.ledger.now_ms += intake.TOO_EARLY_PAUSE_MS
+    office.poster.step()
+    assert _sent(office) == [data, data]
+
+
+def test_limits_and_caps__changed_on_the_chain__are_so_in_the_ledger(
+    office: Office, air: Program, box: Program
+) -> None:
+    terms_id = _proposal(office, air, box)
+    office.ledger.do(terms.proposed, terms_id, 5)
+    pair = (air.deployed_token, box.deployed_token)
+    office.chain.mine(
+        events=[
+            (air.deployed_token, LimitChanged(1, 700, 3, 9)),
+            (EXCHANGE, CapsLowered(*pair, 5, 60, 0, b"\1" * 20)),
+            (EXCHANGE, CreditChanged(air.deployed_token, 2**100)),
+        ]
+    )
+    office.follow()
+    told = office.ledger.ask(limits.of_program, air.id)
+    assert told[limits.REDEMPTION] == limits.Bounds(700, 3)
+    assert told[limits.ISSUANCE] == office.ledger.ask(limits.of_program, box.id)[limits.ISSUANCE]
+    row = office.ledger.ask(terms.by_id, terms_id)
+    assert (row.managed_cap, row.wallet_cap) == (60, 0)
+    assert office.ledger.ask(programs.by_id, air.id).credit_limit_micro == MICRO_UNITS_MAX, "as much as can be counted"
 
 
 def test_token__created_again_after_a_reorganisation__is_admitted_once(office: Office) -> None:
@@ -233,7 +317,7 @@ def test_control__refused_in_a_block_that_is_gone__is_under_way_again(
     office.poster.step()
     transaction = digest(office.chain.sent[-1])
     office.chain.mine()
-    _add_event(office, transaction, TermsProposed(air.deployed_token, box.deployed_token, 1, 3, 2, 7, b"\1" * 20))
+    _add_event(office, transaction, TermsProposed(air.deployed_token, box.deployed_token, 1, 3, 2, 7, 9, 0, b"\1" * 20))
     office.follow()
     found = office.ledger.ask(terms.by_id, terms_id)
     assert (found.state, found.version) == (terms.PROPOSED, 1)
@@ -260,7 +344,9 @@ def test_terms__adopted_and_suspended_on_the_chain__are_so_in_the_ledger(
     terms_id = _proposal(office, air, box)
     office.ledger.do(terms.proposed, terms_id, 5)
     since = office.ledger.now_ms // 1000
-    office.chain.mine(events=[(EXCHANGE, TermsAdopted(air.deployed_token, box.deployed_token, 5, 3, 2, 7, since))])
+    office.chain.mine(
+        events=[(EXCHANGE, TermsAdopted(air.deployed_token, box.deployed_token, 5, 3, 2, 7, 9, 0, since))]
+    )
     office.follow()
     found = office.ledger.ask(terms.in_force, air.id, box.id, since * 1000)
     assert found.id == terms_id
@@ -274,8 +360,11 @@ def test_events__about_programs_that_are_not_ours__are_passed_over(office: Offic
     foreign = b"\5" * 20
     office.chain.mine(
         events=[
-            (EXCHANGE, Admitted(foreign)),
-            (EXCHANGE, TermsAdopted(air.deployed_token, foreign, 1, 1, 1, 1, 1)),
+            (EXCHANGE, Admitted(foreign, 1)),
+            (EXCHANGE, CreditChanged(foreign, 1)),
+            (foreign, LimitChanged(0, 1, 1, 1)),
+            (EXCHANGE, CapsLowered(foreign, air.deployed_token, 1, 0, 0, foreign)),
+            (EXCHANGE, TermsAdopted(air.deployed_token, foreign, 1, 1, 1, 1, 1, 1, 1)),
             (EXCHANGE, Suspended(foreign, air.deployed_token, foreign)),
             (foreign, Posted(1, b"\6" * 32, 1, 0)),
         ]
@@ -291,6 +380,11 @@ def test_take_in__of_an_exchange_that_was_created__notes_where_it_stands(office:
     deployment = office.ledger.ask(chainstate.get)
     assert deployment is not None
     assert (deployment.exchange, deployment.block_number) == (office.chain.blocks[1].receipts[0].contract_address, 1)
+
+
+def _sent(office: Office) -> list[bytes]:
+    """The call data of every transaction that was sent."""
+    return [bytes.fromhex(json.loads(raw)["data"]) for raw in office.chain.sent]
 
 
 def _add_event(office: Office, transaction: bytes, event: Event) -> None:

@@ -1,7 +1,7 @@
 """A ledger to test with: three active programs, and a verb for each thing that a test lets happen."""
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -12,9 +12,12 @@ from bridge.store import (
     batches,
     blocks,
     chainstate,
+    challenges,
     earns,
     freezing,
+    holder_events,
     lanes,
+    limits,
     links,
     members,
     outcomes,
@@ -24,27 +27,32 @@ from bridge.store import (
     streams,
     swaps,
     terms,
+    wallets,
 )
 from bridge.store.accounts import Account
 from bridge.store.batches import Batch, Mined
 from bridge.store.blocks import KnownBlock
+from bridge.store.chainstate import Times
 from bridge.store.database import Database
 from bridge.store.earns import EarnAnswer, EarnRequest
 from bridge.store.freezing import Frozen, Item
+from bridge.store.holder_events import Happening
 from bridge.store.ids import new_id
+from bridge.store.limits import Bounds
 from bridge.store.links import Link
 from bridge.store.members import Member
 from bridge.store.operations import Operation
 from bridge.store.operations import by_id as operation_by_id
-from bridge.store.programs import NewProgram, Program
+from bridge.store.programs import NewProgram, Program, ProgramLanes
 from bridge.store.quotes import Firmness, Quote, QuoteRequest
 from bridge.store.redemptions import RedemptionRequest
-from bridge.store.schema import account, batch, lot, metadata
+from bridge.store.schema import account, batch, lot, metadata, operation
 from bridge.store.streams import Stream
 from bridge.store.terms import Proposal, TermsRow
+from bridge.store.wallets import Wallet
 from exchange.earning import EarningRate
 from exchange.points import Points
-from exchange.words import EntryWord, digest
+from exchange.words import digest
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -52,6 +60,10 @@ Result = TypeVar("Result")
 NOW_MS = 1_800_000_000_000
 DAY_MS = 86_400_000
 FIRMNESS = Firmness(quote_life_ms=60_000, batch_life_ms=120_000)
+TIMES = Times(delay_s=0, notice_s=240, longest_quote_s=60, longest_batch_s=180, cap_period_s=86_400)
+LANES = {0: lanes.EXCHANGE_ADMIN, 1: lanes.EXCHANGE_OPERATOR, 3: lanes.RELAYER}
+#: Limits that no test meets by chance.
+WIDE: Mapping[str, Bounds] = dict.fromkeys(limits.NAMES, Bounds(10**15, 10**6))
 EXCHANGE = b"\xee" * 20
 ENTRIES_MAX = 100
 
@@ -91,20 +103,28 @@ class Ledger:
     def bind(self) -> None:
         """As after the service's first start: a chain with one block, and the exchange's two lanes."""
         with self.database.write() as connection:
-            chainstate.begin(connection, chain_id=31337, genesis_hash=hash_of(0), notice_s=60, now_ms=self.now_ms)
+            chainstate.begin(connection, chain_id=31337, genesis_hash=hash_of(0), times=TIMES, now_ms=self.now_ms)
             chainstate.deployed(connection, exchange=EXCHANGE, transaction_hash=bytes(32), block_number=0)
             blocks.add(connection, KnownBlock(0, hash_of(0), bytes(32), self.now_ms // 1000, True), [])
-            for index, role in enumerate((lanes.EXCHANGE_ADMIN, lanes.EXCHANGE_OPERATOR)):
+            for index, role in LANES.items():
                 lanes.add(connection, role=role, key_index=index, address=bytes([index]) * 20, next_nonce=0)
 
-    def program(self, symbol: str, expiry_days: int | None = None, *, active: bool = True) -> Program:
+    def program(
+        self, symbol: str, expiry_days: int | None = None, *, active: bool = True, bounds: Mapping[str, Bounds] = WIDE
+    ) -> Program:
         """A program that gives one point for each 100 minor units."""
         new = NewProgram(
-            new_id("program"), symbol, symbol, f"{symbol} points", EarningRate(Points(1), 100), expiry_days
+            new_id("program"),
+            symbol,
+            symbol,
+            f"{symbol} points",
+            EarningRate(Points(1), 100),
+            expiry_days,
+            limits=bounds,
         )
         with self.database.write() as connection:
             index = lanes.next_key_index(connection)
-            issuer, admin = (
+            issuer, guardian, admin = (
                 lanes.add(
                     connection,
                     role=f"{role}:{new.id}",
@@ -112,9 +132,10 @@ class Ledger:
                     address=bytes([index + place]) * 20,
                     next_nonce=0,
                 )
-                for place, role in enumerate(("issuer", "admin"))
+                for place, role in ((0, "issuer"), (2, "guardian"), (3, "admin"))
             )
-            programs.add(connection, new, issuer_lane_id=issuer, admin_lane_id=admin, now_ms=self.now_ms)
+            signers = ProgramLanes(issuer, admin, guardian, index + 1, bytes([index + 1]) * 20)
+            programs.add(connection, new, signers, self.now_ms)
             if active:
                 programs.deployed(connection, new.id, symbol.encode().ljust(20, b"\0"))
                 programs.admitted(connection, new.id)
@@ -135,9 +156,12 @@ class Ledger:
         minimum: int = 1,
         increment: int = 1,
         effective_ms: int | None = None,
+        managed_cap: int = terms.MANAGED_CAP,
     ) -> TermsRow:
         """Terms adopted, in force from now on unless said otherwise."""
-        proposal = Proposal(source.id, destination.id, *ratio, minimum, increment, price, "USD", source.id)
+        proposal = Proposal(
+            source.id, destination.id, *ratio, minimum, increment, price, "USD", source.id, managed_cap=managed_cap
+        )
         with self.database.write() as connection:
             row = terms.propose(connection, proposal, self.now_ms)
             terms.proposed(connection, row.id, version)
@@ -147,6 +171,25 @@ class Ledger:
 
     def member(self, program: Program, number: str) -> Member:
         return self.do(members.enrol, program, number, self.now_ms)[0]
+
+    def wallet(self, who: Member) -> Wallet:
+        """A wallet bound to the member's first account, as if its binding had been posted long ago."""
+        address = bytes(reversed(who.reference))
+        with self.database.write() as connection:
+            account_id = accounts.by_reference(connection, who.program_id, who.reference)
+            assert account_id is not None
+            asked = challenges.create(connection, who.id, account_id, address, "text", self.now_ms)
+            made = wallets.bind(connection, who, asked.nonce, self.now_ms)
+            connection.execute(operation.update().where(operation.c.id == made.bind_operation_id).values(state="final"))
+            wallets.bound(connection, account_id, address, self.now_ms)
+            return wallets.by_id(connection, made.id)
+
+    def happen(self, *what: Happening) -> int:
+        """A block in which holders did this; its number."""
+        with self.database.write() as connection:
+            number = self._block(connection)
+            holder_events.note(connection, what, block_number=number, block_ms=self.now_ms, now_ms=self.now_ms)
+        return number
 
     def link(self, *joined: Member) -> Link:
         """Join these memberships by a code from each."""
@@ -294,7 +337,7 @@ def earn_of(who: Member, amount: int, key: str) -> EarnRequest:
 
 def frozen_of(of: Stream, items: Iterable[Item], now_ms: int) -> Frozen:
     """What the stream's next batch is to be, with the words themselves for call data."""
-    words = b"".join(EntryWord(one.reference, one.kind, Points(one.amount), one.tag).pack() for one in items)
+    words = b"".join(one.words for one in items)
     return Frozen(
         purpose=batches.POST if of.kind == streams.PROGRAM else batches.SETTLE,
         sequence=of.last_sequence + 1,

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from bridge.store.batches import Batch
 from exchange.points import Points
 from exchange.ratio import Ratio
-from exchange.words import EntryWord
+from exchange.words import EntryKind, EntryWord
 
 WORD = 32
 
-#: A program's id and the reference that owns the account in it.
+#: A program's id, and the reference that owns the account in it or a wallet's address.
 Holder = tuple[str, bytes]
 Direction = tuple[str, str]
 
@@ -45,6 +45,8 @@ class ModelChain:
     def __init__(self, *, skips: bool = False) -> None:
         self.states = [State()]
         self.agreed: dict[Direction, Agreed] = {}
+        #: the wallets of references, bound for good
+        self.wallets: dict[Holder, bytes] = {}
         #: debits that it had to skip, over all
         self.short = 0
         self._skips = skips
@@ -70,6 +72,19 @@ class ModelChain:
         self.states.append(state)
         return skipped
 
+    def hold(self, holder: Holder, amount: int, to: Holder | None, arriving: int) -> None:
+        """A block in which a holder moves points of a wallet, to nowhere or elsewhere."""
+        state = self.now.copy()
+        state.balances[holder] -= amount
+        assert state.balances[holder] >= 0, "the contract lets nobody move what is not there"
+        if to is not None:
+            state.balances[to] += arriving
+        if to is not None and to[0] != holder[0]:
+            owed = arriving * self.agreed[holder[0], to[0]].price
+            state.positions[holder[0]] -= owed
+            state.positions[to[0]] += owed
+        self.states.append(state)
+
     def undo_above(self, number: int) -> None:
         del self.states[number + 1 :]
 
@@ -89,7 +104,10 @@ class ModelChain:
 
 def _post_entry(chain: ModelChain, state: State, program_id: str, word: EntryWord) -> bool:
     change = word.amount if word.kind.is_credit else -word.amount
-    return _move(chain, state, word, program_id, change)
+    moved = _move(chain, state, word, program_id, change)
+    if moved and word.kind is EntryKind.RELEASE:
+        state.balances[program_id, chain.wallets[program_id, word.reference]] += word.amount
+    return moved
 
 
 def _settle_leg(chain: ModelChain, state: State, path: str, word: EntryWord) -> bool:

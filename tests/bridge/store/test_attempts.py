@@ -24,9 +24,9 @@ def _attempt(ledger: Ledger, batch_id: str, nonce: int) -> Attempt:
 
 def test_without_attempt__of_batches__names_those_that_nothing_was_signed_for(ledger: Ledger) -> None:
     first, second = _control(ledger), _control(ledger)
-    assert ledger.ask(attempts.without_attempt) == [first, second]
+    assert ledger.ask(attempts.unsigned_controls, ledger.now_ms) == [first, second]
     _attempt(ledger, first, 0)
-    assert ledger.ask(attempts.without_attempt) == [second]
+    assert ledger.ask(attempts.unsigned_controls, ledger.now_ms) == [second]
 
 
 def test_add__of_a_nonce_that_is_taken__is_refused_by_the_database(ledger: Ledger) -> None:
@@ -63,7 +63,7 @@ def test_unmined__of_a_dissolved_batch__stays_since_its_nonce_is_not_used(ledger
     _attempt(ledger, frozen.id, 0)
     ledger.dissolve(ledger.stream(air))
     assert [one.batch_id for one in ledger.ask(attempts.unmined)] == [frozen.id]
-    assert ledger.ask(attempts.without_attempt) == []
+    assert ledger.ask(attempts.unsigned_controls, ledger.now_ms) == []
 
 
 def test_open_controls__of_a_purpose__do_not_count_those_that_failed(ledger: Ledger) -> None:

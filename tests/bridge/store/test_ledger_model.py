@@ -11,6 +11,7 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,13 +25,29 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bridge.store import accounts, audit, freezing, members, outcomes, quotes, streams, terms
+from bridge.store import (
+    accounts,
+    audit,
+    chainstate,
+    freezing,
+    holder_books,
+    holder_events,
+    members,
+    outcomes,
+    quotes,
+    releases,
+    streams,
+    terms,
+    wallets,
+)
 from bridge.store.batches import Batch
 from bridge.store.database import Database
+from bridge.store.holder_events import Happening
 from bridge.store.members import Member
 from bridge.store.pages import Ask
 from bridge.store.programs import Program
 from bridge.store.quotes import Quote
+from bridge.store.releases import ReleaseRequest
 from bridge.store.schema import account, batch, entry, lot, operation, swap
 from bridge.store.schema import terms as terms_table
 from bridge.store.streams import Stream
@@ -46,7 +63,8 @@ from exchange.errors import (
     QuoteExpired,
     QuoteUsed,
 )
-from tests.bridge.store.ledgers import DAY_MS, Ledger, earn_of
+from exchange.points import Points
+from tests.bridge.store.ledgers import DAY_MS, EXCHANGE, Ledger, earn_of, new_hash
 from tests.bridge.store.model_chain import ModelChain, State, agreed
 
 MEMBERS_MAX = 7
@@ -70,10 +88,13 @@ REFUSALS_OF_A_SWAP = (
 
 some = st.integers(0, 1000)
 REQUESTS = st.sampled_from(
-    ["earn", "redeem", "swap", "earn", "redeem", "swap", "quote", "accept", "swap", "earn_again", "enrol"]
+    [
+        *("earn", "redeem", "swap", "earn", "redeem", "swap", "quote", "accept", "swap", "earn_again", "enrol"),
+        *("release", "release"),
+    ]
 )
 HAPPENINGS = st.sampled_from(
-    ["post", "mine", "freeze", "finalise", "reorganise", "dissolve", "wait", "change_terms", "post"]
+    ["post", "mine", "freeze", "finalise", "reorganise", "dissolve", "wait", "change_terms", "post", "hold", "hold"]
 )
 Choice = TypeVar("Choice")
 Drawn = tuple[str, int, int, int]
@@ -95,6 +116,10 @@ class LedgerMachine(RuleBasedStateMachine):
         self.chain = ModelChain(skips=self.capricious)
         for direction, ratio in FIRST_RATIOS.items():
             self._agree_on_chain(direction, ratio)
+        self.wallets = {
+            one.member_id: one for who in self.members for one in self.ledger.ask(wallets.of_member, who.id)
+        }
+        self.chain.wallets = {(one.program_id, one.reference): one.address for one in self.wallets.values()}
         self.quotes: list[Quote] = []
         self.requests: dict[str, tuple[str, Member, int]] = {}
         self.final = 0
@@ -157,6 +182,14 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.ledger.redeem(chosen, wanted)
             assert refused.value.limit == there
 
+    def _release(self, who: int, _: int, amount: int) -> None:
+        """By somebody who has a wallet, and seldom more than is there."""
+        to = _one_of(list(self.wallets.values()), who)
+        wanted = 1 + amount % (self._spendable()[to.member_id] + 2)
+        request = ReleaseRequest(self.ledger.key(), to.member_id, to.id, wanted)
+        with suppress(InsufficientPoints):
+            self.ledger.do(releases.accept, to.program_id, request, self.ledger.now_ms)
+
     def _quote(self, who: int, to: int, amount: int) -> None:
         """Rather for somebody who has something final, and seldom for more than there is."""
         settled = self._final_points()
@@ -206,6 +239,44 @@ class LedgerMachine(RuleBasedStateMachine):
                 taken.append(_one_of(ready, one))
         self._take_in(taken)
 
+    def _hold(self, which: int, what: int, amount: int) -> None:
+        """A holder redeems, deposits or swaps points of a wallet, which nobody here was asked about."""
+        addresses = set(self.chain.wallets.values())
+        held = [(one, there) for one, there in self.chain.now.balances.items() if there and one[1] in addresses]
+        if not held:
+            return
+        (program_id, address), there = _one_of(held, which)
+        wanted = 1 + amount % there
+        tokens = {one.id: one.deployed_token for one in self.programs}
+        happening = Happening(
+            holder_events.REDEEMED, tokens[program_id], new_hash(), address, amount=wanted, number=bytes(32)
+        )
+        to: tuple[str, bytes] | None = None
+        arriving = wanted
+        back = [one[1] for one, wallet in self.chain.wallets.items() if one[0] == program_id and wallet == address]
+        if what % 3 == 1 and back:
+            to = (program_id, back[0])
+            happening = replace(happening, kind=holder_events.DEPOSITED, reference=back[0], number=None)
+        elif what % 3 == 2:
+            other = _one_of([one.id for one in self.programs if one.id != program_id], what // 3)
+            agreed_on = self.chain.agreed[program_id, other]
+            arriving = agreed_on.ratio.convert(Points(wanted))
+            if arriving == 0:
+                return
+            to, owed = (other, address), arriving * agreed_on.price
+            happening = replace(
+                happening,
+                kind=holder_events.SWAPPED,
+                contract=EXCHANGE,
+                source=tokens[program_id],
+                other=tokens[other],
+                amount_out=arriving,
+                number=None,
+                positions=[(tokens[program_id].hex(), str(-owed)), (tokens[other].hex(), str(owed))],
+            )
+        self.chain.hold((program_id, address), wanted, to, arriving)
+        assert self.ledger.happen(happening) == self.chain.number
+
     def _post(self, *order: int) -> None:
         """What waits is frozen, and a block takes some of it."""
         self._freeze_all()
@@ -213,7 +284,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def _finalise(self, depth: int, *_: int) -> None:
         self.final = max(self.final, self.chain.number - depth % 4)
-        self.ledger.finalise(self.final)
+        self._finalise_books()
         self._final_books_are_the_chain_at_that_block()
 
     def _reorganise(self, depth: int, *_: int) -> None:
@@ -221,6 +292,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if ancestor >= self.chain.number:
             return
         self.ledger.undo_above(ancestor)
+        self.ledger.do(holder_events.forget_above, ancestor)
         self.chain.undo_above(ancestor)
 
     def _dissolve(self, stream: int, *_: int) -> None:
@@ -244,7 +316,9 @@ class LedgerMachine(RuleBasedStateMachine):
         assert snapshot is not None and snapshot.block.number == self.final
         state = self.chain.states[self.final]
         for books in snapshot.books:
-            held = {(books.program.id, one.reference): one.posted for one in books.accounts if one.posted}
+            held = {
+                (books.program.id, one.reference or one.address): one.posted for one in books.accounts if one.posted
+            }
             assert held == {
                 holder: amount for holder, amount in state.balances.items() if amount and holder[0] == books.program.id
             }
@@ -252,6 +326,11 @@ class LedgerMachine(RuleBasedStateMachine):
             assert books.position_micro == state.positions[books.program.id]
 
     # -- inside -----------------------------------------------------------------------------------
+
+    def _finalise_books(self) -> None:
+        self.ledger.finalise(self.final)
+        self.ledger.do(holder_books.book, self.final, self.ledger.now_ms)
+        assert self.ledger.ask(chainstate.breaker_reason) is None
 
     def _rows(self, query: sa.Select[Any]) -> list[Any]:
         with self.ledger.database.read() as connection:
@@ -357,7 +436,7 @@ class LedgerMachine(RuleBasedStateMachine):
             else:
                 break
         self.final = self.chain.number
-        self.ledger.finalise(self.final)
+        self._finalise_books()
         states = {row.state for row in self._rows(sa.select(operation.c.state).distinct())}
         assert states <= {"final", "failed"}
         self.all_agrees()
@@ -383,8 +462,8 @@ def _accounts_sum_to_zero(connection: sa.Connection) -> None:
 
 
 def _ledger_is_the_chain(connection: sa.Connection, final: State) -> None:
-    rows = connection.execute(sa.select(account).where(account.c.kind == accounts.MEMBER))
-    ours = {(row.program_id, row.reference): accounts.balance_of(row).posted for row in rows}
+    rows = connection.execute(sa.select(account).where(account.c.address.is_not(None)))
+    ours = {(row.program_id, row.reference or row.address): accounts.balance_of(row).posted for row in rows}
     assert {holder: amount for holder, amount in ours.items() if amount} == +final.balances
 
 
@@ -400,13 +479,15 @@ def _lots_are_what_is_available(connection: sa.Connection) -> None:
         assert settled == balance.posted + balance.credits_pending - balance.debits_pending, "nothing is owed"
         assert all(one.remaining == one.amount for one in coming), "what is to come is not spent"
         assert sum(one.amount for one in coming) == balance.incoming
+    for row in connection.execute(sa.select(account).where(account.c.kind == accounts.WALLET)):
+        assert sum(one.remaining for one in lots[row.id]) == accounts.balance_of(row).posted
 
 
 def _each_entry_has_one_effect(connection: sa.Connection, final: State) -> None:
     rows = connection.execute(
         sa.select(operation.c.tag, entry.c.program_id, entry.c.amount, entry.c.credit)
         .join(operation, operation.c.id == entry.c.operation_id)
-        .where(entry.c.state == "posted")
+        .where(entry.c.state == "posted", operation.c.tag.is_not(None))  # not what holders did themselves
     )
     posted = Counter((row.tag, row.program_id, row.amount if row.credit else -row.amount) for row in rows)
     assert posted == +final.effects
@@ -425,6 +506,7 @@ def _states_agree_with_entries(connection: sa.Connection, *, skips: bool) -> Non
         ("submitted", "submitted"): {"pending"},
         ("confirmed", "confirmed"): {"pending"},
         ("final", "final"): {"posted"},
+        ("final", None): {"posted"},  # what a holder did
         ("failed", None): {"void"},
         ("failed", "final"): {"posted", "pending", "void"} if skips else set(),
     }
@@ -452,6 +534,8 @@ def populated(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ledger.agree(chosen[source], chosen[destination], ratio, price=PRICE)
     ledger.link(*(ledger.member(program, "first") for program in chosen))
     ledger.link(*(ledger.member(program, "second") for program in chosen[:2]))
+    for program in chosen:
+        ledger.wallet(ledger.member(program, "first"))
     ledger.close()
     return path
 

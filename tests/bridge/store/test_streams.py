@@ -3,8 +3,9 @@
 import pytest
 import sqlalchemy as sa
 
-from bridge.store import lanes, streams
+from bridge.store import lanes, programs, streams
 from bridge.store.programs import Program
+from bridge.store.schema import program
 from tests.bridge.store.ledgers import Ledger
 
 
@@ -45,4 +46,14 @@ def test_lane__of_a_key_that_is_taken__is_refused_by_the_database(ledger: Ledger
 
 
 def test_next_key_index__of_a_ledger__is_above_all_taken(ledger: Ledger) -> None:
-    assert ledger.ask(lanes.next_key_index) == len(ledger.ask(lanes.all_lanes))
+    taken = [one.key_index for one in ledger.ask(lanes.all_lanes)]
+    standing_by = [one.standby_key_index for one in ledger.ask(programs.all_programs)]
+    assert None not in standing_by and not set(taken) & set(standing_by)
+    assert ledger.ask(lanes.next_key_index) == max(taken) + 1
+
+
+def test_next_key_index__with_a_key_that_stands_by_above_all_lanes__is_above_it(ledger: Ledger, air: Program) -> None:
+    highest = ledger.ask(lanes.next_key_index) + 5
+    with ledger.database.write() as connection:
+        connection.execute(program.update().where(program.c.id == air.id).values(standby_key_index=highest))
+    assert ledger.ask(lanes.next_key_index) == highest + 1

@@ -35,7 +35,11 @@ def upgrade() -> None:
     sa.Column('chain_id', sa.BigInteger(), autoincrement=False, nullable=False),
     sa.Column('genesis_hash', sa.LargeBinary(length=32), nullable=False),
     sa.Column('exchange', sa.LargeBinary(length=20), nullable=True),
+    sa.Column('delay_s', sa.BigInteger(), nullable=False),
     sa.Column('notice_s', sa.BigInteger(), nullable=False),
+    sa.Column('longest_quote_s', sa.BigInteger(), nullable=False),
+    sa.Column('longest_batch_s', sa.BigInteger(), nullable=False),
+    sa.Column('cap_period_s', sa.BigInteger(), nullable=False),
     sa.Column('transaction_hash', sa.LargeBinary(length=32), nullable=True),
     sa.Column('block_number', sa.BigInteger(), nullable=True),
     sa.Column('created_ms', sa.BigInteger(), nullable=False),
@@ -73,12 +77,19 @@ def upgrade() -> None:
     sa.Column('expiry_days', sa.Integer(), nullable=True),
     sa.Column('issuer_lane_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('admin_lane_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('guardian_lane_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('standby_key_index', sa.Integer(), nullable=True),
+    sa.Column('standby', sa.LargeBinary(length=20), nullable=True),
+    sa.Column('transferable', sa.Boolean(), nullable=False),
+    sa.Column('credit_limit_micro', sa.BigInteger(), nullable=False),
     sa.Column('token', sa.LargeBinary(length=20), nullable=True),
     sa.Column('state', sa.String(length=16), nullable=False),
     sa.Column('created_ms', sa.BigInteger(), nullable=False),
     sa.ForeignKeyConstraint(['admin_lane_id'], ['lane.id'], name=op.f('fk_program_admin_lane_id_lane')),
+    sa.ForeignKeyConstraint(['guardian_lane_id'], ['lane.id'], name=op.f('fk_program_guardian_lane_id_lane')),
     sa.ForeignKeyConstraint(['issuer_lane_id'], ['lane.id'], name=op.f('fk_program_issuer_lane_id_lane')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_program')),
+    sa.UniqueConstraint('standby_key_index', name=op.f('uq_program_standby_key_index')),
     sa.UniqueConstraint('symbol', name=op.f('uq_program_symbol')),
     sa.UniqueConstraint('token', name=op.f('uq_program_token'))
     )
@@ -119,6 +130,9 @@ def upgrade() -> None:
     sa.Column('item_count', sa.Integer(), nullable=False),
     sa.Column('entry_ids', sa.LargeBinary(), nullable=False),
     sa.Column('skipped', sa.LargeBinary(), nullable=False),
+    sa.Column('demand', sa.JSON(), nullable=False),
+    sa.Column('throttled', sa.JSON(none_as_null=True), nullable=True),
+    sa.Column('due_ms', sa.BigInteger(), nullable=True),
     sa.Column('state', sa.String(length=16), nullable=False),
     sa.Column('reason', sa.Text(), nullable=True),
     sa.Column('transaction_hash', sa.LargeBinary(length=32), nullable=True),
@@ -151,6 +165,14 @@ def upgrade() -> None:
     with op.batch_alter_table('member', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_member_link_id'), ['link_id'], unique=False)
 
+    op.create_table('program_limit',
+    sa.Column('program_id', sa.String(length=40), nullable=False),
+    sa.Column('name', sa.String(length=16), nullable=False),
+    sa.Column('capacity', sa.BigInteger(), nullable=False),
+    sa.Column('refill_per_second', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['program_id'], ['program.id'], name=op.f('fk_program_limit_program_id_program')),
+    sa.PrimaryKeyConstraint('program_id', 'name', name=op.f('pk_program_limit'))
+    )
     op.create_table('terms',
     sa.Column('id', sa.String(length=40), nullable=False),
     sa.Column('from_program_id', sa.String(length=40), nullable=False),
@@ -162,6 +184,8 @@ def upgrade() -> None:
     sa.Column('increment', sa.BigInteger(), nullable=False),
     sa.Column('settlement_price_micro', sa.BigInteger(), nullable=False),
     sa.Column('currency', sa.String(length=3), nullable=False),
+    sa.Column('managed_cap', sa.BigInteger(), nullable=False),
+    sa.Column('wallet_cap', sa.BigInteger(), nullable=False),
     sa.Column('state', sa.String(length=16), nullable=False),
     sa.Column('reason', sa.Text(), nullable=True),
     sa.Column('proposed_by', sa.String(length=40), nullable=False),
@@ -176,6 +200,12 @@ def upgrade() -> None:
     with op.batch_alter_table('terms', schema=None) as batch_op:
         batch_op.create_index('ix_terms_direction', ['from_program_id', 'to_program_id'], unique=False)
 
+    op.create_table('wallet_position',
+    sa.Column('program_id', sa.String(length=40), nullable=False),
+    sa.Column('micro', sa.String(length=48), nullable=False),
+    sa.ForeignKeyConstraint(['program_id'], ['program.id'], name=op.f('fk_wallet_position_program_id_program')),
+    sa.PrimaryKeyConstraint('program_id', name=op.f('pk_wallet_position'))
+    )
     op.create_table('account',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
     sa.Column('program_id', sa.String(length=40), nullable=False),
@@ -190,7 +220,7 @@ def upgrade() -> None:
     sa.Column('debits_posted', sa.BigInteger(), server_default='0', nullable=False),
     sa.Column('incoming_pending', sa.BigInteger(), server_default='0', nullable=False),
     sa.CheckConstraint("(kind = 'member') = (member_id IS NOT NULL)", name=op.f('ck_account_member_kind')),
-    sa.CheckConstraint("kind <> 'member' OR credits_posted + credits_pending >= debits_posted + debits_pending", name=op.f('ck_account_no_overdraft')),
+    sa.CheckConstraint("kind NOT IN ('member', 'wallet') OR credits_posted + credits_pending >= debits_posted + debits_pending", name=op.f('ck_account_no_overdraft')),
     sa.CheckConstraint('credits_pending >= 0 AND debits_pending >= 0 AND incoming_pending >= 0 AND credits_posted >= 0 AND debits_posted >= 0', name=op.f('ck_account_counters_not_negative')),
     sa.ForeignKeyConstraint(['member_id'], ['member.id'], name=op.f('fk_account_member_id_member')),
     sa.ForeignKeyConstraint(['program_id'], ['program.id'], name=op.f('fk_account_program_id_program')),
@@ -200,7 +230,8 @@ def upgrade() -> None:
     with op.batch_alter_table('account', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_account_address'), ['address'], unique=False)
         batch_op.create_index(batch_op.f('ix_account_member_id'), ['member_id'], unique=False)
-        batch_op.create_index('uq_account_system', ['program_id', 'kind'], unique=True, sqlite_where=sa.text('member_id IS NULL'), postgresql_where=sa.text('member_id IS NULL'))
+        batch_op.create_index('uq_account_system', ['program_id', 'kind'], unique=True, sqlite_where=sa.text('address IS NULL'), postgresql_where=sa.text('address IS NULL'))
+        batch_op.create_index('uq_account_wallet', ['program_id', 'address'], unique=True, sqlite_where=sa.text("kind = 'wallet'"), postgresql_where=sa.text("kind = 'wallet'"))
 
     op.create_table('attempt',
     sa.Column('hash', sa.LargeBinary(length=32), nullable=False),
@@ -237,13 +268,13 @@ def upgrade() -> None:
     sa.Column('id', sa.String(length=40), nullable=False),
     sa.Column('kind', sa.String(length=16), nullable=False),
     sa.Column('program_id', sa.String(length=40), nullable=False),
-    sa.Column('member_id', sa.String(length=40), nullable=False),
+    sa.Column('member_id', sa.String(length=40), nullable=True),
     sa.Column('points', sa.BigInteger(), nullable=False),
     sa.Column('state', sa.String(length=16), nullable=False),
     sa.Column('reason', sa.Text(), nullable=True),
-    sa.Column('idempotency_key', sa.String(length=255), nullable=False),
-    sa.Column('request_hash', sa.LargeBinary(length=32), nullable=False),
-    sa.Column('tag', sa.LargeBinary(length=5), nullable=False),
+    sa.Column('idempotency_key', sa.String(length=255), nullable=True),
+    sa.Column('request_hash', sa.LargeBinary(length=32), nullable=True),
+    sa.Column('tag', sa.LargeBinary(length=5), nullable=True),
     sa.Column('stream_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('batch_id', sa.String(length=40), nullable=True),
     sa.Column('occurred_ms', sa.BigInteger(), nullable=True),
@@ -317,6 +348,34 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_event')),
     sqlite_autoincrement=True
     )
+    op.create_table('holder_event',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
+    sa.Column('block_number', sa.BigInteger(), nullable=False),
+    sa.Column('transaction_hash', sa.LargeBinary(length=32), nullable=False),
+    sa.Column('kind', sa.String(length=16), nullable=False),
+    sa.Column('contract', sa.LargeBinary(length=20), nullable=False),
+    sa.Column('holder', sa.LargeBinary(length=20), nullable=False),
+    sa.Column('other', sa.LargeBinary(length=20), nullable=True),
+    sa.Column('source', sa.LargeBinary(length=20), nullable=True),
+    sa.Column('reference', sa.LargeBinary(length=20), nullable=True),
+    sa.Column('amount', sa.BigInteger(), server_default='0', nullable=False),
+    sa.Column('amount_out', sa.BigInteger(), server_default='0', nullable=False),
+    sa.Column('number', sa.LargeBinary(length=32), nullable=True),
+    sa.Column('effective_ms', sa.BigInteger(), nullable=True),
+    sa.Column('positions', sa.JSON(), nullable=True),
+    sa.Column('operation_id', sa.String(length=40), nullable=True),
+    sa.Column('block_ms', sa.BigInteger(), nullable=False),
+    sa.Column('seen_ms', sa.BigInteger(), nullable=False),
+    sa.Column('booked_ms', sa.BigInteger(), nullable=True),
+    sa.ForeignKeyConstraint(['operation_id'], ['operation.id'], name=op.f('fk_holder_event_operation_id_operation')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_holder_event'))
+    )
+    with op.batch_alter_table('holder_event', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_holder_event_block_number'), ['block_number'], unique=False)
+        batch_op.create_index('ix_holder_event_number', ['contract', 'holder', 'number'], unique=False)
+        batch_op.create_index(batch_op.f('ix_holder_event_operation_id'), ['operation_id'], unique=False)
+        batch_op.create_index('ix_holder_event_waiting', ['block_number', 'id'], unique=False, sqlite_where=sa.text('booked_ms IS NULL'), postgresql_where=sa.text('booked_ms IS NULL'))
+
     op.create_table('lot',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -337,12 +396,12 @@ def upgrade() -> None:
 
     op.create_table('swap',
     sa.Column('operation_id', sa.String(length=40), nullable=False),
-    sa.Column('quote_id', sa.String(length=40), nullable=False),
+    sa.Column('quote_id', sa.String(length=40), nullable=True),
     sa.Column('to_program_id', sa.String(length=40), nullable=False),
-    sa.Column('to_member_id', sa.String(length=40), nullable=False),
+    sa.Column('to_member_id', sa.String(length=40), nullable=True),
     sa.Column('points_out', sa.BigInteger(), nullable=False),
-    sa.Column('terms_id', sa.String(length=40), nullable=False),
-    sa.Column('settlement_micro', sa.BigInteger(), nullable=False),
+    sa.Column('terms_id', sa.String(length=40), nullable=True),
+    sa.Column('settlement_micro', sa.BigInteger(), nullable=True),
     sa.ForeignKeyConstraint(['operation_id'], ['operation.id'], name=op.f('fk_swap_operation_id_operation')),
     sa.ForeignKeyConstraint(['quote_id'], ['quote.id'], name=op.f('fk_swap_quote_id_quote')),
     sa.ForeignKeyConstraint(['terms_id'], ['terms.id'], name=op.f('fk_swap_terms_id_terms')),
@@ -353,6 +412,73 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('swap', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_swap_to_program_id'), ['to_program_id'], unique=False)
+
+    op.create_table('wallet',
+    sa.Column('id', sa.String(length=40), nullable=False),
+    sa.Column('program_id', sa.String(length=40), nullable=False),
+    sa.Column('member_id', sa.String(length=40), nullable=False),
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('holding_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('address', sa.LargeBinary(length=20), nullable=False),
+    sa.Column('state', sa.String(length=16), nullable=False),
+    sa.Column('effective_ms', sa.BigInteger(), nullable=True),
+    sa.Column('bind_operation_id', sa.String(length=40), nullable=False),
+    sa.Column('unbind_operation_id', sa.String(length=40), nullable=True),
+    sa.Column('created_ms', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_wallet_account_id_account')),
+    sa.ForeignKeyConstraint(['bind_operation_id'], ['operation.id'], name=op.f('fk_wallet_bind_operation_id_operation')),
+    sa.ForeignKeyConstraint(['holding_id'], ['account.id'], name=op.f('fk_wallet_holding_id_account')),
+    sa.ForeignKeyConstraint(['member_id'], ['member.id'], name=op.f('fk_wallet_member_id_member')),
+    sa.ForeignKeyConstraint(['program_id'], ['program.id'], name=op.f('fk_wallet_program_id_program')),
+    sa.ForeignKeyConstraint(['unbind_operation_id'], ['operation.id'], name=op.f('fk_wallet_unbind_operation_id_operation')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_wallet')),
+    sa.UniqueConstraint('bind_operation_id', name=op.f('uq_wallet_bind_operation_id')),
+    sa.UniqueConstraint('unbind_operation_id', name=op.f('uq_wallet_unbind_operation_id'))
+    )
+    with op.batch_alter_table('wallet', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_wallet_account_id'), ['account_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_wallet_member_id'), ['member_id'], unique=False)
+        batch_op.create_index('ix_wallet_program_address', ['program_id', 'address'], unique=False)
+
+    op.create_table('wallet_challenge',
+    sa.Column('nonce', sa.String(length=32), nullable=False),
+    sa.Column('member_id', sa.String(length=40), nullable=False),
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('address', sa.LargeBinary(length=20), nullable=False),
+    sa.Column('statement', sa.Text(), nullable=False),
+    sa.Column('created_ms', sa.BigInteger(), nullable=False),
+    sa.Column('expires_ms', sa.BigInteger(), nullable=False),
+    sa.Column('used_ms', sa.BigInteger(), nullable=True),
+    sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_wallet_challenge_account_id_account')),
+    sa.ForeignKeyConstraint(['member_id'], ['member.id'], name=op.f('fk_wallet_challenge_member_id_member')),
+    sa.PrimaryKeyConstraint('nonce', name=op.f('pk_wallet_challenge'))
+    )
+    with op.batch_alter_table('wallet_challenge', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_wallet_challenge_member_id'), ['member_id'], unique=False)
+
+    op.create_table('holder_call',
+    sa.Column('id', sa.String(length=40), nullable=False),
+    sa.Column('wallet_id', sa.String(length=40), nullable=False),
+    sa.Column('kind', sa.String(length=16), nullable=False),
+    sa.Column('contract', sa.LargeBinary(length=20), nullable=False),
+    sa.Column('holder', sa.LargeBinary(length=20), nullable=False),
+    sa.Column('number', sa.BigInteger(), nullable=False),
+    sa.Column('points', sa.BigInteger(), nullable=False),
+    sa.Column('path', sa.String(length=256), nullable=True),
+    sa.Column('min_out', sa.BigInteger(), nullable=True),
+    sa.Column('deadline', sa.BigInteger(), nullable=False),
+    sa.Column('state', sa.String(length=16), nullable=False),
+    sa.Column('reason', sa.Text(), nullable=True),
+    sa.Column('signature', sa.LargeBinary(), nullable=True),
+    sa.Column('operation_id', sa.String(length=40), nullable=True),
+    sa.Column('created_ms', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['operation_id'], ['operation.id'], name=op.f('fk_holder_call_operation_id_operation')),
+    sa.ForeignKeyConstraint(['wallet_id'], ['wallet.id'], name=op.f('fk_holder_call_wallet_id_wallet')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_holder_call')),
+    sa.UniqueConstraint('contract', 'holder', 'number', name=op.f('uq_holder_call_contract_holder_number'))
+    )
+    with op.batch_alter_table('holder_call', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_holder_call_wallet_id'), ['wallet_id'], unique=False)
 
     op.create_table('lot_take',
     sa.Column('operation_id', sa.String(length=40), nullable=False),
@@ -368,6 +494,20 @@ def upgrade() -> None:
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
     op.drop_table('lot_take')
+    with op.batch_alter_table('holder_call', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_holder_call_wallet_id'))
+
+    op.drop_table('holder_call')
+    with op.batch_alter_table('wallet_challenge', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_wallet_challenge_member_id'))
+
+    op.drop_table('wallet_challenge')
+    with op.batch_alter_table('wallet', schema=None) as batch_op:
+        batch_op.drop_index('ix_wallet_program_address')
+        batch_op.drop_index(batch_op.f('ix_wallet_member_id'))
+        batch_op.drop_index(batch_op.f('ix_wallet_account_id'))
+
+    op.drop_table('wallet')
     with op.batch_alter_table('swap', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_swap_to_program_id'))
 
@@ -377,6 +517,13 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_lot_operation_id'))
 
     op.drop_table('lot')
+    with op.batch_alter_table('holder_event', schema=None) as batch_op:
+        batch_op.drop_index('ix_holder_event_waiting', sqlite_where=sa.text('booked_ms IS NULL'), postgresql_where=sa.text('booked_ms IS NULL'))
+        batch_op.drop_index(batch_op.f('ix_holder_event_operation_id'))
+        batch_op.drop_index('ix_holder_event_number')
+        batch_op.drop_index(batch_op.f('ix_holder_event_block_number'))
+
+    op.drop_table('holder_event')
     op.drop_table('event')
     with op.batch_alter_table('entry', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_entry_operation_id'))
@@ -400,15 +547,18 @@ def downgrade() -> None:
 
     op.drop_table('attempt')
     with op.batch_alter_table('account', schema=None) as batch_op:
-        batch_op.drop_index('uq_account_system', sqlite_where=sa.text('member_id IS NULL'), postgresql_where=sa.text('member_id IS NULL'))
+        batch_op.drop_index('uq_account_wallet', sqlite_where=sa.text("kind = 'wallet'"), postgresql_where=sa.text("kind = 'wallet'"))
+        batch_op.drop_index('uq_account_system', sqlite_where=sa.text('address IS NULL'), postgresql_where=sa.text('address IS NULL'))
         batch_op.drop_index(batch_op.f('ix_account_member_id'))
         batch_op.drop_index(batch_op.f('ix_account_address'))
 
     op.drop_table('account')
+    op.drop_table('wallet_position')
     with op.batch_alter_table('terms', schema=None) as batch_op:
         batch_op.drop_index('ix_terms_direction')
 
     op.drop_table('terms')
+    op.drop_table('program_limit')
     with op.batch_alter_table('member', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_member_link_id'))
 

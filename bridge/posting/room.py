@@ -1,0 +1,114 @@
+"""Room: how much the chain would let through now, so that no batch is signed that it would refuse.
+
+What the contracts said as of the newest block that was taken in is reckoned on to this moment: buckets refill and
+periods of caps begin anew while no block is mined. What was signed and is in no block yet counts as used.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from bridge.chain import contracts
+from bridge.chain.contracts import Limit, LimitNow
+from bridge.chain.rpc import Rpc
+from bridge.posting import calls
+from bridge.store import attempts, blocks, chainstate, limits, streams, terms
+from bridge.store.batches import Batch, Throttle
+from bridge.store.blocks import KnownBlock
+from bridge.store.chainstate import Deployment
+from bridge.store.streams import Stream
+
+#: How far the chain's clock may be behind ours: so much of what comes back over time is not counted on yet.
+CLOCK_LAG_S = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a stream's limits let through as of `block`, the newest that was taken in.
+
+    In points, but for `credit`, in micro-units. A path's cap is that of the batch's own terms, so here stands what of
+    it is used. A paused stream lets nothing through.
+    """
+
+    block: KnownBlock
+    available: Mapping[str, int]
+    cap_used: int = 0
+    paused: bool = False
+
+    def short_of(self, connection: sa.Connection, stream: Stream, found: Batch) -> Throttle | None:
+        """The limit under which the batch finds no room behind what is under way, or None when it fits."""
+        if self.paused:
+            return Throttle(limits.PAUSE, 1, 0)
+        available = dict(self.available)
+        if stream.kind == streams.PATH:
+            available[limits.MANAGED_CAP] = terms.cap_of_batch(connection, found.id) - self.cap_used
+        used = _under_way(connection, stream)
+        for name, needed in found.demand.items():
+            left = max(0, available[name] - used[name])
+            if needed > left:
+                return Throttle(name, needed, left)
+        return None
+
+
+def read(rpc: Rpc, connection: sa.Connection, stream: Stream, now_s: int) -> Room:
+    """The room of a stream now. Raises ChainError."""
+    tip, tokens = blocks.tip(connection), streams.tokens(connection, stream)
+    assert tip is not None
+    if stream.kind == streams.PROGRAM:
+        return _of_program(rpc, tip, tokens[0], now_s)
+    deployment = chainstate.get(connection)
+    assert deployment is not None
+    return _of_path(rpc, tip, tokens, deployment, now_s)
+
+
+def _under_way(connection: sa.Connection, stream: Stream) -> Counter[str]:
+    """What signed batches that are in no block take of the same limits."""
+    used = Counter[str]()
+    for one in attempts.demands_under_way(connection, stream.key):
+        used.update(one)
+    if stream.kind == streams.PATH:
+        # What the source may owe is shared by all paths that begin there.
+        from_there = attempts.demands_under_way(connection, f"{stream.programs[0]}>")
+        used[limits.CREDIT] = sum(one[limits.CREDIT] for one in from_there)
+    return used
+
+
+def _of_program(rpc: Rpc, tip: KnownBlock, token: bytes, now_s: int) -> Room:
+    asked = [(token, contracts.encode_paused()), *((token, contracts.encode_limit_of(limit)) for limit in Limit)]
+    paused, *told = rpc.call_many(asked, tip.number)
+    available = {
+        calls.limit_name(limit): refilled(contracts.decode_limit(answer), tip.timestamp, now_s)
+        for limit, answer in zip(Limit, told, strict=True)
+    }
+    return Room(tip, available, paused=bool(contracts.decode_uint(paused)))
+
+
+def refilled(limit: LimitNow, told_s: int, now_s: int) -> int:
+    """What a limit lets through now, that let `limit.available` through at the time `told_s`."""
+    passed = max(0, now_s - CLOCK_LAG_S - told_s)
+    return min(limit.capacity, limit.available + passed * limit.refill)
+
+
+def _of_path(rpc: Rpc, tip: KnownBlock, tokens: Sequence[bytes], deployment: Deployment, now_s: int) -> Room:
+    exchange = deployment.exchange
+    assert exchange is not None, "paths are made only after the exchange"
+    source, destination = tokens
+    limit, position, used, *paused = rpc.call_many(
+        [
+            (exchange, contracts.encode_credit_limit(source)),
+            (exchange, contracts.encode_position(source)),
+            (exchange, contracts.encode_used_of(source, destination)),
+            (source, contracts.encode_paused()),
+            (destination, contracts.encode_paused()),
+        ],
+        tip.number,
+    )
+    new_period = (now_s - CLOCK_LAG_S) // deployment.cap_period_s > tip.timestamp // deployment.cap_period_s
+    return Room(
+        tip,
+        {limits.CREDIT: contracts.decode_uint(limit) + contracts.decode_int(position)},
+        cap_used=0 if new_period else contracts.decode_used(used).managed,
+        paused=any(map(contracts.decode_uint, paused)),
+    )

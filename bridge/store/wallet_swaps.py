@@ -1,0 +1,61 @@
+"""What a holder's own swap would give under the terms in force, and whether they let it."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import sqlalchemy as sa
+
+from bridge.store import programs, terms
+from exchange.errors import Conflict, Invalid, InvalidAmount, NothingOut, OverLimit
+from exchange.points import POINTS_MAX, Points
+from exchange.ratio import Ratio
+
+#: Programs along a path, as the exchange takes them.
+PATH_PROGRAMS_MIN, PATH_PROGRAMS_MAX = 2, 5
+
+
+class InvalidPath(Invalid):
+    """Raised when a path is too short or too long, or names a program twice."""
+
+    type = "invalid-path"
+
+
+class ClosedToWallets(Conflict):
+    """Raised when terms of the path are not open to holders of wallets."""
+
+    type = "closed-to-wallets"
+
+
+def outcome(connection: sa.Connection, path: Sequence[str], amount: Points, now_ms: int) -> Points:
+    """What arrives at the end of the path for `amount`, rounded down at each hop as the contract does.
+
+    Raises InvalidPath, UnknownProgram, ProgramNotActive, NoTerms, ClosedToWallets, OverLimit, NothingOut and
+    InvalidAmount. A cap that is used up for now, or a credit limit, only the chain tells.
+    """
+    if not PATH_PROGRAMS_MIN <= len(path) <= PATH_PROGRAMS_MAX or len(set(path)) < len(path):
+        raise InvalidPath(
+            f"a path has {PATH_PROGRAMS_MIN} to {PATH_PROGRAMS_MAX} programs and none twice",
+            field="path",
+            limit=PATH_PROGRAMS_MAX,
+        )
+    for program_id in path:
+        assert programs.by_id(connection, program_id).deployed_token
+    for source, destination in pairwise(path):
+        agreed = terms.in_force(connection, source, destination, now_ms)
+        if agreed.wallet_cap == 0:
+            raise ClosedToWallets(
+                f"the terms from {source} to {destination} are not open to holders of wallets", field="path"
+            )
+        if amount > agreed.wallet_cap:
+            raise OverLimit(
+                f"the terms from {source} to {destination} let wallets swap {agreed.wallet_cap:,} points in a period,"
+                f" {amount:,} can never be swapped",
+                field="points",
+                limit=agreed.wallet_cap,
+            )
+        amount = Ratio(Points(agreed.from_units), Points(agreed.to_units)).convert(amount)
+        if amount == 0:
+            raise NothingOut(f"nothing arrives from {source} at {destination}", field="points")
+        if amount > POINTS_MAX:
+            raise InvalidAmount("more arrives than one swap can carry", field="points", limit=POINTS_MAX)
+    return amount

@@ -1,0 +1,104 @@
+"""What holders sign, hashed by two independent signers, and by hand as the contracts do."""
+
+import json
+from typing import Any
+
+import pytest
+from eth_abi.abi import encode
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+from eth_hash.auto import keccak
+
+from bridge.chain import typed_data
+from bridge.chain.contracts import path_id
+from bridge.chain.typed_data import EXCHANGE_NAME, Domain
+
+CHAIN_ID = 31337
+CONTRACT = bytes(range(20))
+HOLDER = Account.from_key(b"\x07" * 32)
+ADDRESS = bytes.fromhex(HOLDER.address[2:])
+REFERENCE = b"\xab" * 20
+PATH = [b"\x01" * 20, b"\x02" * 20, b"\x03" * 20]
+TOKEN = Domain("Coffee", CHAIN_ID, CONTRACT)
+EXCHANGE = Domain(EXCHANGE_NAME, CHAIN_ID, CONTRACT)
+
+
+def word(kind: str, value: Any) -> bytes:
+    return encode([kind], [value])
+
+
+def separator(domain: Domain) -> bytes:
+    named = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+    return keccak(
+        keccak(named)
+        + keccak(domain.name.encode())
+        + keccak(b"1")
+        + word("uint256", domain.chain_id)
+        + word("address", domain.contract)
+    )
+
+
+def by_hand(domain: Domain, named: bytes, *words: bytes) -> bytes:
+    """The digest as the contracts compute it."""
+    return keccak(b"\x19\x01" + separator(domain) + keccak(keccak(named) + b"".join(words)))
+
+
+CASES = {
+    "redeem": (
+        typed_data.redeem(TOKEN, holder=ADDRESS, amount=25, order=3, deadline=1_900_000_000),
+        by_hand(
+            TOKEN,
+            b"Redeem(address holder,uint256 amount,uint256 order,uint256 deadline)",
+            word("address", ADDRESS),
+            word("uint256", 25),
+            word("uint256", 3),
+            word("uint256", 1_900_000_000),
+        ),
+    ),
+    "deposit": (
+        typed_data.deposit(
+            TOKEN, holder=ADDRESS, reference=REFERENCE, amount=2**48 - 1, nonce=4, deadline=1_900_000_000
+        ),
+        by_hand(
+            TOKEN,
+            b"Deposit(address holder,bytes20 reference,uint256 amount,uint256 nonce,uint256 deadline)",
+            word("address", ADDRESS),
+            REFERENCE.ljust(32, b"\0"),
+            word("uint256", 2**48 - 1),
+            word("uint256", 4),
+            word("uint256", 1_900_000_000),
+        ),
+    ),
+    "swap": (
+        typed_data.swap(EXCHANGE, holder=ADDRESS, path=PATH, amount_in=30, min_out=10, nonce=5, deadline=1_900_000_000),
+        by_hand(
+            EXCHANGE,
+            b"Swap(address holder,address[] path,uint256 amountIn,uint256 minOut,uint256 nonce,uint256 deadline)",
+            word("address", ADDRESS),
+            path_id(PATH),
+            word("uint256", 30),
+            word("uint256", 10),
+            word("uint256", 5),
+            word("uint256", 1_900_000_000),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_typed_data__hashed_by_eth_account__is_what_the_contract_hashes(name: str) -> None:
+    data, expected = CASES[name]
+
+    signable = encode_typed_data(full_message=json.loads(json.dumps(data)))
+
+    assert keccak(b"\x19" + signable.version + signable.header + signable.body) == expected
+
+
+def test_typed_data__of_another_contract_or_chain__is_another_hash() -> None:
+    def digest(domain: Domain) -> bytes:
+        data = typed_data.redeem(domain, holder=ADDRESS, amount=25, order=3, deadline=9)
+        return bytes(encode_typed_data(full_message=data).header)
+
+    domains = [TOKEN, EXCHANGE, Domain("Coffee", 1, CONTRACT), Domain("Coffee", CHAIN_ID, b"\x09" * 20)]
+
+    assert len({digest(domain) for domain in domains}) == len(domains)

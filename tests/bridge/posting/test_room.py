@@ -1,0 +1,279 @@
+"""Room: a batch that a limit does not let through waits unsigned, says so, and goes on by itself."""
+
+from typing import Any
+
+import pytest
+
+from bridge.chain.contracts import Bounds, Limit, LimitNow
+from bridge.posting import room
+from bridge.posting.poster import LOOK_AGAIN_MS
+from bridge.store import batches, events, limits, terms
+from bridge.store.batches import Batch
+from bridge.store.members import Member
+from bridge.store.programs import Program
+from exchange.errors import OverLimit
+from tests.bridge.posting.conftest import BATCH_LIFE_S, Office
+from tests.bridge.posting.fake_chain import CAP_PERIOD_S
+
+CAPACITY, REFILL = 100, 10
+
+
+def _limit(office: Office, program: Program, limit: Limit, capacity: int = CAPACITY, refill: int = REFILL) -> None:
+    """As if the program had begun with this limit."""
+    office.chain.limits[program.deployed_token, limit] = Bounds(capacity, refill)
+    office.ledger.do(limits.changed, program.id, limit.name.lower(), limits.Bounds(capacity, refill))
+
+
+def _batch_of(office: Office, operation_id: str) -> Batch:
+    batch_id = office.ledger.operation(operation_id).batch_id
+    assert batch_id is not None
+    return office.ledger.batch(batch_id)
+
+
+def _pass(office: Office, seconds: int) -> None:
+    office.ledger.now_ms += seconds * 1000
+
+
+def _throttled(office: Office, operation_id: str) -> dict[str, Any] | None:
+    return office.ledger.operation(operation_id).throttled
+
+
+def test_step__over_what_the_chain_lets_through__waits_says_so_and_goes_on(
+    office: Office, ann: Member, air: Program
+) -> None:
+    _limit(office, air, Limit.ISSUANCE)
+    first = office.ledger.earn(ann, 90)
+    office.post()
+    late = office.ledger.earn(ann, 60)
+    office.poster.step()
+    sent = len(office.chain.sent)
+    assert office.states(first, late) == ["confirmed", "accepted"]
+    assert _throttled(office, late) == {"limit": "issuance", "needed": 60, "available": 10}
+    assert office.ledger.ask(batches.count_throttled) == 1
+    _pass(office, 5 + room.CLOCK_LAG_S - 1)
+    office.poster.step()
+    assert len(office.chain.sent) == sent, "one second short"
+    _pass(office, 1)
+    office.post()
+    assert office.states(late) == ["confirmed"]
+    assert _throttled(office, late) is None
+    assert office.ledger.ask(batches.count_throttled) == 0
+    assert office.chain.state.balances.total() == 150
+    told = [one.state for one in office.ledger.ask(events.after, 0, air.id)[0] if one.operation_id == late]
+    assert told == ["accepted", "throttled", "submitted", "confirmed"], "that it waits is told once"
+
+
+def test_step__behind_what_is_under_way__counts_that_as_used(
+    office: Office, ann: Member, air: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.posting.calls.POST_ENTRIES_MAX", 1)
+    _limit(office, air, Limit.ISSUANCE)
+    operations = [office.ledger.earn(ann, amount) for amount in (60, 60)]
+    office.poster.step()
+    assert len(office.chain.sent) == 1
+    assert _throttled(office, operations[1]) == {"limit": "issuance", "needed": 60, "available": 40}
+    office.mine()
+    assert office.states(*operations) == ["confirmed", "accepted"]
+    _pass(office, 10)
+    office.post()
+    assert office.states(*operations) == ["confirmed", "confirmed"]
+
+
+def test_step__of_a_throttled_stream__asks_the_chain_again_only_after_a_pause(
+    office: Office, ann: Member, air: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _limit(office, air, Limit.REDEMPTION, capacity=10, refill=0)
+    office.ledger.earn(ann, 50)
+    office.settle()
+    office.ledger.redeem(ann, 10)
+    office.settle()
+    office.ledger.redeem(ann, 5)
+    office.poster.step()
+    asked: list[int] = []
+    call_many = office.chain.call_many
+    monkeypatch.setattr(office.chain, "call_many", lambda *given: [asked.append(1), call_many(*given)][1])
+    office.ledger.now_ms += LOOK_AGAIN_MS - 1
+    assert not office.poster.step()
+    assert asked == []
+    office.ledger.now_ms += 1
+    assert not office.poster.step()
+    assert asked == [1]
+
+
+def test_step__of_more_than_a_limits_capacity__cuts_batches_that_each_fit(
+    office: Office, ann: Member, air: Program
+) -> None:
+    _limit(office, air, Limit.ISSUANCE, refill=100)
+    operations = [office.ledger.earn(ann, 40) for _ in range(5)]
+    for _ in range(4):
+        office.post()
+        _pass(office, 10)
+    office.settle()
+    assert office.states(*operations) == ["final"] * 5
+    held = [_batch_of(office, one) for one in operations]
+    assert [one.sequence for one in held] == [1, 1, 2, 2, 3]
+    assert {one.demand["issuance"] for one in held} == {80, 40}
+
+
+def test_step__of_a_batch_throttled_beyond_its_time__dissolves_it_and_freezes_anew(
+    office: Office, ann: Member, air: Program
+) -> None:
+    _limit(office, air, Limit.ISSUANCE, refill=0)
+    office.ledger.earn(ann, 90)
+    office.post()
+    late = office.ledger.earn(ann, 60)
+    office.poster.step()
+    first = _batch_of(office, late)
+    _pass(office, BATCH_LIFE_S + 2)
+    office.poster.step()
+    again = _batch_of(office, late)
+    assert again.id != first.id
+    assert (first.sequence, again.sequence) == (2, 2)
+    assert again.valid_until is not None and again.valid_until >= office.ledger.now_ms // 1000
+    assert office.ledger.batch(first.id).state == batches.DISSOLVED
+    assert _throttled(office, late) is not None
+    _limit(office, air, Limit.ISSUANCE, refill=100)
+    _pass(office, 5)
+    office.post()
+    assert office.states(late) == ["confirmed"]
+
+
+def test_step__of_a_batch_that_a_lowered_limit_never_lets_through__freezes_smaller_ones(
+    office: Office, ann: Member, air: Program
+) -> None:
+    _limit(office, air, Limit.ISSUANCE, refill=1)
+    office.ledger.earn(ann, 60)
+    office.post()
+    operations = [office.ledger.earn(ann, 30) for _ in range(3)]
+    office.poster.step()
+    assert _batch_of(office, operations[0]).demand == {"issuance": 90}
+    _limit(office, air, Limit.ISSUANCE, capacity=50, refill=100)
+    for _ in range(4):
+        _pass(office, 5)
+        office.post()
+    office.settle()
+    assert office.states(*operations) == ["final"] * 3
+    assert office.chain.state.balances.total() == 150
+
+
+def test_step__of_one_operation_that_a_lowered_limit_never_lets_through__waits_until_it_is_raised(
+    office: Office, ann: Member, air: Program
+) -> None:
+    operation_id = office.ledger.earn(ann, 500)
+    _limit(office, air, Limit.ISSUANCE)
+    for _ in range(3):
+        _pass(office, 5)
+        office.post()
+    assert _throttled(office, operation_id) == {"limit": "issuance", "needed": 500, "available": 100}
+    _limit(office, air, Limit.ISSUANCE, capacity=1000, refill=100)
+    _pass(office, 10)
+    office.post()
+    assert office.states(operation_id) == ["confirmed"]
+
+
+def test_step__of_swaps_over_the_cap__waits_for_the_next_period(
+    office: Office, ann: Member, air: Program, box: Program
+) -> None:
+    office.ledger.do(terms.lower_caps, air.id, box.id, 1, managed_cap=100, wallet_cap=0)
+    office.chain.caps[air.deployed_token, box.deployed_token] = 100
+    office.ledger.earn(ann, 500)
+    office.settle()
+    first = office.ledger.swap(ann, box, 80)
+    office.settle()
+    late = office.ledger.swap(ann, box, 40)
+    office.poster.step()
+    assert office.states(first, late) == ["final", "accepted"]
+    assert _throttled(office, late) == {"limit": "managed-cap", "needed": 40, "available": 20}
+    _pass(office, CAP_PERIOD_S)
+    for _ in range(3):
+        office.post()
+        _pass(office, 2)
+    assert office.states(late) == ["final"]
+
+
+def test_step__of_swaps_over_the_credit_limit__waits_until_the_source_owes_less(
+    office: Office, ann: Member, air: Program, box: Program
+) -> None:
+    office.chain.credit_limits[air.deployed_token] = 700
+    office.ledger.earn(ann, 500)
+    office.settle()
+    first = office.ledger.swap(ann, box, 160)
+    office.settle()
+    late = office.ledger.swap(ann, box, 60)
+    office.poster.step()
+    assert office.states(first, late) == ["final", "accepted"]
+    assert _throttled(office, late) == {"limit": "credit", "needed": 210, "available": 140}
+    back = office.ledger.swap(_counterpart(office, "ben", box), air, 40)
+    _pass(office, 2)
+    office.settle()
+    assert office.states(back) == ["final"]
+    _pass(office, 2)
+    office.settle()
+    assert office.states(late) == ["final"]
+    assert office.reconciler.audit().differences == 0
+
+
+def test_step__of_two_paths_from_one_program__counts_both_against_its_credit(
+    office: Office, ann: Member, air: Program, box: Program, car: Program
+) -> None:
+    office.agree(air, car, (2, 1))
+    office.ledger.link(ann, office.ledger.member(car, "cid"), _counterpart(office, "ben", box))
+    office.chain.credit_limits[air.deployed_token] = 700
+    office.ledger.earn(ann, 500)
+    office.settle()
+    swaps = [office.ledger.swap(ann, to, 120) for to in (box, car)]
+    office.poster.step()
+    assert _throttled(office, swaps[0]) is None
+    assert _throttled(office, swaps[1]) == {"limit": "credit", "needed": 420, "available": 280}
+
+
+def test_step__of_a_paused_program__holds_its_batches_until_it_goes_on(
+    office: Office, ann: Member, air: Program
+) -> None:
+    office.chain.paused = {air.deployed_token}
+    operation_id = office.ledger.earn(ann, 5)
+    office.poster.step()
+    assert office.chain.sent == []
+    assert _throttled(office, operation_id) == {"limit": "pause", "needed": 1, "available": 0}
+    office.chain.paused = set()
+    _pass(office, 1)
+    office.post()
+    assert office.states(operation_id) == ["confirmed"]
+
+
+def test_accept__of_more_than_a_batch_can_ever_carry__is_refused(
+    office: Office, ann: Member, air: Program, box: Program
+) -> None:
+    office.ledger.earn(ann, 5_000)
+    office.settle()
+    _limit(office, air, Limit.ISSUANCE)
+    _limit(office, air, Limit.REDEMPTION)
+    with pytest.raises(AssertionError) as refused:
+        office.ledger.earn(ann, CAPACITY + 1)
+    assert isinstance(refused.value.args[0], OverLimit)
+    with pytest.raises(OverLimit) as refusal:
+        office.ledger.redeem(ann, CAPACITY + 1)
+    assert (refusal.value.field, refusal.value.limit) == ("points", CAPACITY)
+    assert office.ledger.redeem(ann, CAPACITY)
+    agreed = office.ledger.agree(air, box, (2, 1), version=2, managed_cap=1_000)
+    with pytest.raises(OverLimit) as refusal:
+        office.ledger.quote(ann, box, 1_002)
+    assert (refusal.value.field, refusal.value.limit) == ("amount_in", 1_000)
+    assert office.ledger.quote(ann, box, 1_000).terms_id == agreed.id
+
+
+@pytest.mark.parametrize(
+    ("now_s", "expected"), [(990, 40), (1000, 40), (1000 + room.CLOCK_LAG_S, 40), (1005 + room.CLOCK_LAG_S, 90)]
+)
+def test_refilled__of_a_limit_told_before__reckons_on(now_s: int, expected: int) -> None:
+    assert room.refilled(LimitNow(CAPACITY, REFILL, 40), 1000, now_s) == expected
+
+
+def test_refilled__after_a_long_time__is_the_capacity() -> None:
+    assert room.refilled(LimitNow(CAPACITY, REFILL, 40), 1000, 10**9) == CAPACITY
+
+
+def _counterpart(office: Office, number: str, program: Program) -> Member:
+    from bridge.store import members
+
+    return office.ledger.ask(members.find, program.id, member_id=None, member_number=number)
