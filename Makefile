@@ -8,9 +8,10 @@ RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 CHAIN := node_modules/.runtime
 TOOLS := node_modules/.dev
+PROVE := .venv-prove/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format contracts openapi lock clean
+.PHONY: help demo test lint format bench-gas contracts prove mutants openapi lock clean
 
 help: ## show these words
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -31,8 +32,17 @@ format: $(DEV) ## format the code
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
+bench-gas: $(DEV) $(TOOLS) ## measure the contracts' gas against floors and rivals (JSON=1, QUICK=1, SNAPSHOT=1)
+	@$(BIN)/python -m tests.contracts.gas $(if $(JSON),--json) $(if $(QUICK),--quick) $(if $(SNAPSHOT),--snapshot)
+
 contracts: $(DEV) $(TOOLS) ## compile the contracts and write their committed artifacts
 	$(BIN)/python scripts/build_contracts.py
+
+prove: $(DEV) $(TOOLS) $(PROVE) ## prove the contracts: slither, halmos, planted bugs, long invariants (ONLY=halmos)
+	@$(BIN)/python scripts/prove.py $(ONLY)
+
+mutants: $(DEV) $(TOOLS) ## break the contracts in every small way: each must fail a test (MINUTES=20, ONLY=Powers.sol)
+	@$(BIN)/python scripts/mutate_contracts.py $(if $(MINUTES),--minutes $(MINUTES)) $(foreach file,$(ONLY),--only $(file))
 
 openapi: $(DEV) ## write the API's description, docs/openapi.json
 	$(BIN)/python scripts/write_openapi.py
@@ -40,10 +50,11 @@ openapi: $(DEV) ## write the API's description, docs/openapi.json
 lock: $(DEV) ## resolve the dependencies anew into requirements/ and package-lock.json
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml -o requirements/runtime.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --extra dev pyproject.toml -o requirements/dev.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --group prove -o requirements/prove.lock
 	$(NPM) install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
 clean: ## remove what was installed and the demo's data
-	rm -rf $(VENV) node_modules .sarraf contracts/out contracts/cache
+	rm -rf $(VENV) .venv-prove .prove node_modules .sarraf contracts/out contracts/cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Sarraf needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
@@ -73,3 +84,10 @@ $(TOOLS): package.json package-lock.json | $(DEV)
 	@echo "==> installing the embedded chain and the Solidity tools"
 	@$(NPM) install --no-save --ignore-scripts
 	@touch $@ $(CHAIN)
+
+# An environment of its own: slither and halmos want other versions of what the service needs.
+$(PROVE): requirements/prove.lock | $(VENV)/bin/python
+	@echo "==> installing the proof tools (halmos, slither)"
+	@$(PYTHON) -m venv .venv-prove
+	@.venv-prove/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/prove.lock
+	@touch $@
