@@ -1,6 +1,6 @@
 """Breaks the contracts in every small way and checks that the tests see it.
 
-    python scripts/mutate_contracts.py                        every mutant; takes an hour or more
+    python scripts/mutate_contracts.py                        every mutant; takes one to two hours
     python scripts/mutate_contracts.py --only Powers.sol      those of some files
     python scripts/mutate_contracts.py --minutes 20           as many as fit; a later run goes on from there
 
@@ -179,40 +179,46 @@ def _explanations() -> str:
 
 
 class Results:
-    """What is known of each mutant, kept between runs; forgotten when the sources or the tests change.
+    """What is known of each mutant, kept between runs.
 
-    Tests are added far more often than taken away, so a change of tests forgets only survivors; `--fresh` forgets all.
+    A change of a source forgets the mutants in it, and a change of anything, tests included, forgets the survivors. Not
+    forgotten: what was killed in other sources, since a change seldom makes the tests see less; `--fresh` forgets all.
     """
 
     def __init__(self, *, fresh: bool) -> None:
-        self._sources = _digest(SOURCES)
-        self._tests = _digest(ROOT / "tests" / "contracts")
-        kept = json.loads(RESULTS.read_text()) if RESULTS.is_file() and not fresh else {}
-        verdicts: dict[str, str] = kept.get("verdicts", {}) if kept.get("sources") == self._sources else {}
-        if kept.get("tests") != self._tests:
-            verdicts = {name: verdict for name, verdict in verdicts.items() if verdict != SURVIVED}
-        self._verdicts = verdicts
+        self._all = _digest(sorted([*SOURCES.rglob("*.sol"), *(ROOT / "tests" / "contracts").rglob("*.sol")]))
+        self._files = {path.relative_to(SOURCES).as_posix(): _digest([path]) for path in SOURCES.rglob("*.sol")}
+        self._verdicts: dict[str, dict[str, str]] = {}
+        if RESULTS.is_file() and not fresh:
+            kept = json.loads(RESULTS.read_text())
+            self._verdicts = {
+                file: {
+                    name: verdict for name, verdict in known.items() if verdict != SURVIVED or kept["all"] == self._all
+                }
+                for file, known in kept["verdicts"].items()
+                if kept["files"][file] == self._files.get(file)
+            }
 
     def of(self, mutant: Mutant) -> str | None:
-        return self._verdicts.get(_name(mutant))
+        return self._verdicts.get(mutant.file, {}).get(_name(mutant))
 
     def add(self, mutant: Mutant, verdict: str) -> None:
-        self._verdicts[_name(mutant)] = verdict
+        self._verdicts.setdefault(mutant.file, {})[_name(mutant)] = verdict
         HOME.mkdir(parents=True, exist_ok=True)
-        content = {"sources": self._sources, "tests": self._tests, "verdicts": self._verdicts}
+        content = {"all": self._all, "files": self._files, "verdicts": self._verdicts}
         RESULTS.write_text(json.dumps(content, indent=1))
         sys.stdout.write(f"{verdict} {mutant.file}:{mutant.line} {mutant.broken.strip()}\n")
         sys.stdout.flush()
 
 
 def _name(mutant: Mutant) -> str:
-    return f"{mutant.file}:{mutant.line}:{mutant.broken}"
+    return f"{mutant.line}:{mutant.broken}"
 
 
-def _digest(folder: Path) -> str:
+def _digest(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.sol")):
-        digest.update(f"{path}\0".encode() + path.read_bytes())
+    for path in paths:
+        digest.update(path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

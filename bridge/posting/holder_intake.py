@@ -53,8 +53,7 @@ class _Reader:
             self.end_transaction()
             self._transaction = one.transaction_hash
         held, self._transfer = self._transfer, None
-        # Right behind its transfer a release or a deposit says that it is one; any other is the holder's own.
-        if held is not None and not isinstance(one.event, Released | Deposited):
+        if held is not None and not _told_by(held, one):
             self._add_transfer(held)
         self._read_event(one)
 
@@ -122,3 +121,18 @@ class _Reader:
 
     def _add(self, one: Seen, kind: str, holder: bytes, **more: Any) -> None:
         self.found.append(Happening(kind, one.contract, one.transaction_hash, holder=holder, **more))
+
+
+def _told_by(transfer: Seen, one: Seen) -> bool:
+    """Whether an event right behind a transfer says that this was a release or a deposit, and not the holder's own."""
+    moved = transfer.event
+    assert isinstance(moved, Transfer)
+    if transfer.contract != one.contract:
+        return False  # a wallet with code can transfer at one program and deposit at the next, all in one transaction
+    match one.event:
+        case Released(wallet=wallet, amount=amount):
+            return (moved.destination, moved.amount) == (wallet, amount)
+        case Deposited(wallet=wallet, amount=amount):
+            return (moved.source, moved.amount) == (wallet, amount)
+        case _:
+            return False

@@ -5,7 +5,7 @@ takes up: a frozen batch is signed, stored bytes are sent again. Sending the sam
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,7 +17,7 @@ from bridge.chain.rpc import Rpc
 from bridge.chain.transactions import Fees, TransactionFields, current_fees
 from bridge.posting import calls, room
 from bridge.posting.clock import Clock
-from bridge.store import attempts, batches, blocks, chainstate, freezing, lanes, outcomes, streams, terms
+from bridge.store import attempts, batches, blocks, chainstate, freezing, lanes, limits, outcomes, streams, terms
 from bridge.store.attempts import Attempt
 from bridge.store.batches import Batch
 from bridge.store.database import Database
@@ -73,10 +73,14 @@ class Poster:
     def step(self) -> bool:
         """Freeze, sign and send what is due. Answers whether anything was done. Raises ChainError."""
         with self._database.read() as connection:
-            if chainstate.breaker_reason(connection) is not None:
-                return False
             controls = attempts.unsigned_controls(connection, self._clock())
-            moving = self._moving_streams(connection)
+            stopped = chainstate.breaker_reason(connection) is not None
+            guardians = lanes.guardians(connection)
+            if stopped:
+                controls = [one for one in controls if batches.by_id(connection, one).lane_id in guardians]
+            moving = [] if stopped else self._moving_streams(connection)
+        if stopped:
+            return self._guard(controls, guardians)
         done = self._dissolve()
         if controls or moving:
             fees = self._fees()
@@ -85,6 +89,17 @@ class Poster:
             for stream_id in moving:
                 done = self._move(stream_id, fees) or done
         return self._send() or done
+
+    def _guard(self, controls: Sequence[str], guardians: Collection[int]) -> bool:
+        """What goes out while posting is stopped: the guardians' calls, which can only take power away.
+
+        A stolen key is what trips the breaker, and then these are what is needed.
+        """
+        if controls:
+            fees = self._fees()
+            for batch_id in controls:
+                self._writer.run(partial(self._sign_once, batch_id=batch_id, fees=fees))
+        return self._send(guardians)
 
     # -- freezing and signing -----------------------------------------------------------------
 
@@ -123,17 +138,31 @@ class Poster:
             found, full = self._freeze(connection, of.id, behind=ahead is not None)
         if found is None:
             return False
+        if self._release_is_in_the_way(connection, of, found, now):
+            # Whoever earns or redeems must not wait for the release limit, which may take a day to refill.
+            self._take_apart(connection, of.id, _sequence(connection, found))
+            found, full = self._freeze(connection, of.id, behind=False, releases=False)
+            assert found is not None, "something else than releases waits"
         if not self._fits(connection, of, found, now):
             self._cut_smaller(connection, of, found)
             return False
         self._sign(connection, batches.by_id(connection, found), fees)
         return full
 
-    def _freeze(self, connection: sa.Connection, stream_id: int, *, behind: bool) -> tuple[str | None, bool]:
+    def _release_is_in_the_way(self, connection: sa.Connection, of: Stream, batch_id: str, now: room.Room) -> bool:
+        """Whether a batch waits for room to release points, while other things wait with it or behind it."""
+        short = now.short_of(connection, of, batches.by_id(connection, batch_id))
+        if short is None or short.limit != limits.RELEASE:
+            return False
+        return freezing.waits_beside_releases(connection, of.id, batch_id)
+
+    def _freeze(
+        self, connection: sa.Connection, stream_id: int, *, behind: bool, releases: bool = True
+    ) -> tuple[str | None, bool]:
         """Freeze the stream's next batch, if there is to be one; its id, and whether a full one was cut."""
         of = streams.by_id(connection, stream_id)
         limit = calls.entries_max(of.kind)
-        items = freezing.waiting_items(connection, stream_id, limit)
+        items = freezing.waiting_items(connection, stream_id, limit, releases=releases)
         full = sum(freezing.WEIGHTS.get(item.kind, 1) for item in items) >= limit
         if not items or (not full and behind):
             # What waits behind a batch that is not mined yet gathers until it is: blocks are filled by few batches.
@@ -213,11 +242,17 @@ class Poster:
 
     # -- sending ------------------------------------------------------------------------------
 
-    def _send(self) -> bool:
+    def _send(self, of_lanes: Collection[int] | None = None) -> bool:
+        """Send what was signed and is in no block, of all lanes or only of these."""
         now_ms = self._clock()
         with self._database.read() as connection:
             unmined = attempts.unmined(connection)
-        due = [one for one in unmined if one.sent_ms is None or now_ms - one.sent_ms >= RESEND_AFTER_MS]
+        due = [
+            one
+            for one in unmined
+            if (of_lanes is None or one.lane_id in of_lanes)
+            and (one.sent_ms is None or now_ms - one.sent_ms >= RESEND_AFTER_MS)
+        ]
         for one in due:
             self._hand_over(one)
         if due:
@@ -316,3 +351,9 @@ def _in_force(connection: sa.Connection, terms_id: str, now_ms: int) -> bool:
         return terms.in_force(connection, agreed.from_program_id, agreed.to_program_id, now_ms).id == terms_id
     except NoTerms:
         return False
+
+
+def _sequence(connection: sa.Connection, batch_id: str) -> int:
+    found = batches.by_id(connection, batch_id).sequence
+    assert found is not None, "a stream's batch has a number"
+    return found

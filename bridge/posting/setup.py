@@ -221,7 +221,9 @@ def suspend(connection: sa.Connection, terms_id: str, program_id: str | None, no
         raise Forbidden("only a program of this direction can suspend it", field="terms_id")
     terms.require_state(row, terms.ADOPTED, "suspend")
     data = contracts.encode_suspend(*_tokens(connection, row))
-    _queue(connection, "suspend", row, program_id or row.from_program_id, data, now_ms)
+    # The guardian's lane, whose calls go out even while posting is stopped.
+    guardian = programs.by_id(connection, program_id or row.from_program_id).guardian_lane_id
+    _queue_on(connection, "suspend", row, guardian, data, now_ms)
     return row
 
 
@@ -235,8 +237,14 @@ def _tokens(connection: sa.Connection, row: TermsRow) -> tuple[bytes, bytes]:
 def _queue(
     connection: sa.Connection, purpose: str, row: TermsRow, program_id: str, calldata: bytes, now_ms: int
 ) -> None:
+    lane_id = programs.by_id(connection, program_id).admin_lane_id
+    _queue_on(connection, purpose, row, lane_id, calldata, now_ms)
+
+
+def _queue_on(
+    connection: sa.Connection, purpose: str, row: TermsRow, lane_id: int, calldata: bytes, now_ms: int
+) -> None:
     deployment = chainstate.get(connection)
     assert deployment is not None and deployment.exchange is not None, "programs exist only after the exchange"
-    lane = lanes.by_id(connection, programs.by_id(connection, program_id).admin_lane_id)
-    call = Control(purpose, row.id, lane.id, deployment.exchange, calldata, calls.GAS_CALL)
+    call = Control(purpose, row.id, lanes.by_id(connection, lane_id).id, deployment.exchange, calldata, calls.GAS_CALL)
     batches.add_control(connection, call, now_ms)

@@ -14,7 +14,7 @@ from bridge.store.batches import Batch
 from bridge.store.ids import new_id
 from bridge.store.schema import account, batch, entry, operation, stream, swap, terms, wallet
 from bridge.store.streams import Stream
-from exchange.operations import OperationState
+from exchange.operations import OperationKind, OperationState
 from exchange.points import Points
 from exchange.words import WORD_BYTES, EntryKind, EntryWord, binding_words
 
@@ -86,18 +86,32 @@ def waiting_streams(connection: sa.Connection) -> list[tuple[Stream, int, int]]:
     return [(Stream(*row[:-2]), row[-2], row[-1]) for row in rows]
 
 
-def waiting_items(connection: sa.Connection, stream_id: int, entries_max: int) -> list[Item]:
+def waits_beside_releases(connection: sa.Connection, stream_id: int, batch_id: str) -> bool:
+    """Whether something else than releases is frozen in the batch or waits behind it."""
+    query = sa.select(operation.c.seq).where(
+        operation.c.stream_id == stream_id,
+        operation.c.state == OperationState.ACCEPTED.value,
+        operation.c.kind != OperationKind.RELEASE.value,
+        sa.or_(operation.c.batch_id.is_(None), operation.c.batch_id == batch_id),
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def waiting_items(connection: sa.Connection, stream_id: int, entries_max: int, *, releases: bool = True) -> list[Item]:
     """The oldest waiting entries of a stream, whole operations, at most `entries_max`, in the contract's order.
 
     Swap legs of one batch share the version of their terms, since the contract takes one version for each hop. Together
     the items take no more than any limit can ever let through at once; only a single operation that takes more than
-    that stands alone, and waits until the limit is raised.
+    that stands alone, and waits until the limit is raised. Without `releases` these are left waiting: their points are
+    held, so nothing that overtakes them can take what they need.
     """
+    chosen_kinds = sa.true() if releases else operation.c.kind != OperationKind.RELEASE.value
     oldest = (
         sa.select(operation.c.id, operation.c.seq, operation.c.tag)
         .where(
             operation.c.stream_id == stream_id,
             sa.text("operation.state = 'accepted' AND operation.batch_id IS NULL"),
+            chosen_kinds,
         )
         .order_by(operation.c.seq)
         .limit(entries_max)

@@ -89,10 +89,13 @@ def _deposited(connection: sa.Connection, noted: Noted, now_ms: int) -> str:
     return operation_id
 
 
-def _transferred(connection: sa.Connection, noted: Noted, now_ms: int) -> str:
+def _transferred(connection: sa.Connection, noted: Noted, now_ms: int) -> str | None:
     what = noted.what
     assert what.other is not None
     program = _program(connection, what.contract)
+    if what.other == what.holder:
+        _require_held(connection, accounts.wallet_account(connection, program.id, what.holder), what)
+        return None  # from a wallet to itself: nothing moved
     into = accounts.wallet_account(connection, program.id, what.other)
     member_id = wallets.member_of(connection, program.id, what.holder)
     operation_id = _moved(
@@ -183,10 +186,14 @@ def _program(connection: sa.Connection, token: bytes) -> Program:
 
 def _takes(connection: sa.Connection, holding: int, what: Happening) -> list[Take[int]]:
     """The lots that the holder moved, the first to expire first."""
+    _require_held(connection, holding, what)
+    return draw(lots.spendable(connection, [holding])[holding], Points(what.amount))
+
+
+def _require_held(connection: sa.Connection, holding: int, what: Happening) -> None:
     held = accounts.posted(connection, holding)
     if held < what.amount:
         raise _CannotFollow(f"it moved {what.amount} points of wallet 0x{what.holder.hex()}, which holds {held} here")
-    return draw(lots.spendable(connection, [holding])[holding], Points(what.amount))
 
 
 def _operation(
@@ -297,7 +304,20 @@ def position_micro(connection: sa.Connection, program_id: str) -> int:
 def _call(connection: sa.Connection, what: Happening, kind: str) -> HolderCall | None:
     """The call that this carried out: of the same number, and what it said."""
     found = holder_calls.by_number(connection, what.contract, what.holder, what.number)
-    return found if found is not None and (found.kind, found.points) == (kind, what.amount) else None
+    if found is None or (found.kind, found.points) != (kind, what.amount):
+        return None
+    return found if _led_there(connection, what, found) else None
+
+
+def _led_there(connection: sa.Connection, what: Happening, call: HolderCall) -> bool:
+    """Whether the points went where the call said: a swap's with what it asked for, a deposit's to its account."""
+    if call.kind == holder_calls.SWAP:
+        assert call.min_out is not None
+        ends = (programs.by_id(connection, one).token for one in (call.programs[0], call.programs[-1]))
+        return tuple(ends) == (what.source, what.other) and what.amount_out >= call.min_out
+    if call.kind == holder_calls.DEPOSIT:
+        return wallets.by_id(connection, call.wallet_id).reference == what.reference
+    return True
 
 
 def _close(connection: sa.Connection, what: Happening, call: HolderCall | None, operation_id: str) -> None:

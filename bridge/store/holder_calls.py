@@ -4,6 +4,7 @@ Each call has a number that the contract takes once. The numbers of a holder at 
 them share a storage slot there.
 """
 
+import datetime
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -223,9 +224,16 @@ def cancel(connection: sa.Connection, call_id: str) -> HolderCall:
 
 
 def refused(connection: sa.Connection, call_id: str, reason: str) -> None:
-    """The chain refused what was sent. What the holder made of the call meanwhile counts more."""
-    if by_id(connection, call_id).state == RELAYED:
-        _set(connection, call_id, state=FAILED, reason=reason)
+    """The chain refused what was sent. What the holder made of the call meanwhile counts more.
+
+    What is refused uses up no number, and everybody can read the signature on the chain: the reason says for how long
+    it can still be sent.
+    """
+    found = by_id(connection, call_id)
+    if found.state == RELAYED:
+        until = datetime.datetime.fromtimestamp(found.deadline, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        still = f"the signature stays valid until {until}; cancel it on chain before signing another"
+        _set(connection, call_id, state=FAILED, reason=f"{reason}; {still}")
 
 
 def sent_again(connection: sa.Connection, call_id: str) -> None:

@@ -46,6 +46,11 @@ def by_role(connection: sa.Connection, role: str) -> Lane | None:
     return None if row is None else _lane(row)
 
 
+def guardians(connection: sa.Connection) -> frozenset[int]:
+    """The lanes of the programs' guardians."""
+    return frozenset(connection.execute(sa.select(program.c.guardian_lane_id)).scalars())
+
+
 def next_key_index(connection: sa.Connection) -> int:
     """The lowest key index above all that are taken, by lanes or by keys that stand by."""
     taken = (sa.func.max(lane.c.key_index), sa.func.max(program.c.standby_key_index))

@@ -1,17 +1,22 @@
 """Lots in the ledger: made by credits, taken by debits, given back when a hold is."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bridge.store.schema import account, entry, lot, lot_take
+from bridge.store.database import IN_LIST_MAX
+from bridge.store.schema import account, entry, lot, lot_take, operation
 from exchange.lots import Lot, Take
-from exchange.points import Points
+from exchange.operations import OperationKind
+from exchange.points import POINTS_MAX, Points
 from exchange.words import EntryKind
 
 #: Lots that one answer lists.
 LOTS_LISTED_MAX = 200
+#: The operations by which a holder moves points from account to account of one program.
+_MOVES = (OperationKind.DEPOSIT, OperationKind.TRANSFER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,29 +105,65 @@ def follow_releases(connection: sa.Connection, chosen: Iterable[sa.ColumnElement
 
 
 def move(connection: sa.Connection, operation_id: str, takes: Sequence[Take[int]], into: int) -> None:
-    """Points that a holder moved to another account: there they are as old as they were."""
+    """Points that a holder moved to another account: there they are as old as they were.
+
+    They join what was moved there before and is just as old, so that a holder who moves points one by one does not make
+    a lot each time. Such a lot names the operation that moved the first of them.
+    """
     take(connection, operation_id, list(takes))
-    rows = {
-        row.id: row
-        for row in connection.execute(
-            sa.select(lot.c.id, lot.c.earned_ms, lot.c.expires_ms).where(lot.c.id.in_([one.lot_id for one in takes]))
+    arrived: dict[tuple[int, int | None], int] = defaultdict(int)
+    ages = dict(_ages(connection, [one.lot_id for one in takes]))
+    for one in takes:
+        arrived[ages[one.lot_id]] += one.amount
+    for (earned_ms, expires_ms), amount in arrived.items():
+        if not _join(connection, into, amount, earned_ms, expires_ms):
+            connection.execute(
+                lot.insert().values(
+                    account_id=into,
+                    operation_id=operation_id,
+                    amount=amount,
+                    remaining=amount,
+                    pending=False,
+                    earned_ms=earned_ms,
+                    expires_ms=expires_ms,
+                )
+            )
+
+
+def _ages(connection: sa.Connection, lot_ids: Sequence[int]) -> Iterator[tuple[int, tuple[int, int | None]]]:
+    for start in range(0, len(lot_ids), IN_LIST_MAX):
+        chosen = lot.c.id.in_(lot_ids[start : start + IN_LIST_MAX])
+        for row in connection.execute(sa.select(lot.c.id, lot.c.earned_ms, lot.c.expires_ms).where(chosen)):
+            yield row.id, (row.earned_ms, row.expires_ms)
+
+
+def _join(connection: sa.Connection, into: int, amount: int, earned_ms: int, expires_ms: int | None) -> bool:
+    """Add to a lot of the same age that a holder moved there; whether there is one.
+
+    No other lot will do: earns, swaps and releases find theirs again by the operation. An emptied lot is left alone,
+    and so is one whose amount, which counts all that ever joined it, would go beyond what an amount may be.
+    """
+    found = connection.scalar(
+        sa.select(lot.c.id)
+        .join(operation, operation.c.id == lot.c.operation_id)
+        .where(
+            lot.c.account_id == into,
+            lot.c.remaining > 0,
+            lot.c.pending.is_(False),
+            lot.c.earned_ms == earned_ms,
+            lot.c.expires_ms.is_not_distinct_from(expires_ms),
+            lot.c.amount <= POINTS_MAX - amount,
+            operation.c.kind.in_([kind.value for kind in _MOVES]),
         )
-    }
-    connection.execute(
-        lot.insert(),
-        [
-            {
-                "account_id": into,
-                "operation_id": operation_id,
-                "amount": one.amount,
-                "remaining": one.amount,
-                "pending": False,
-                "earned_ms": rows[one.lot_id].earned_ms,
-                "expires_ms": rows[one.lot_id].expires_ms,
-            }
-            for one in takes
-        ],
+        .order_by(lot.c.id)
+        .limit(1)
     )
+    if found is None:
+        return False
+    connection.execute(
+        lot.update().where(lot.c.id == found).values(amount=lot.c.amount + amount, remaining=lot.c.remaining + amount)
+    )
+    return True
 
 
 def drop(connection: sa.Connection, operation_id: str, account_ids: Iterable[int]) -> None:

@@ -64,6 +64,7 @@ contract PointsToken is ERC20, Powers, HolderCalls, IPointsToken {
     address public override guardian;
 
     mapping(Limit limit => uint256) public override loweredAt;
+    uint256 private _pausedAt;
 
     mapping(bytes20 reference_ => Binding) private _bindings;
     mapping(address holder => bool) public override isWallet;
@@ -328,11 +329,15 @@ contract PointsToken is ERC20, Powers, HolderCalls, IPointsToken {
         _requireGuardian();
         _state = _state.withPaused(true);
         // Else a call that was announced in quiet times, or by a thief ahead of time, could undo the pause at once.
+        _pausedAt = block.timestamp;
+        // The plain one is taken back, so that it can be announced anew; others are the same call with more behind it.
         _void(keccak256(abi.encodeCall(this.unpause, ())));
         emit PauseChanged(true, msg.sender);
     }
 
-    function unpause() external override announced {
+    function unpause() external override onlyAdmin {
+        uint256 announcedAt = _useAnnouncement();
+        if (announcedAt < _pausedAt) revert Overruled(announcedAt, _pausedAt);
         _state = _state.withPaused(false);
         emit PauseChanged(false, msg.sender);
     }

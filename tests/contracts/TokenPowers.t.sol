@@ -543,6 +543,17 @@ contract TokenPowersTest is World {
         vm.assertTrue(token.paused());
     }
 
+    /// Bytes behind a call make another announcement of the same call.
+    function test_unpause__announced_in_other_bytes_before_the_pause__is_overruled() external {
+        bytes memory call = abi.encodePacked(abi.encodeCall(IPointsToken.unpause, ()), uint8(1));
+        uint256 announcedAt = block.timestamp;
+        announceAndWait(admin, token, call);
+        pause();
+        vm.expectRevert(abi.encodeWithSelector(IPointsToken.Overruled.selector, announcedAt, block.timestamp));
+        make(admin, token, call);
+        vm.assertTrue(token.paused());
+    }
+
     // ------------------------------------------------------------ helpers
 
     function pause() private {

@@ -159,8 +159,9 @@ interface IPointsToken is IHolderCalls, IPowers {
     /// @notice Thrown when points would be deposited to a reference that is not bound to the holder's wallet.
     error NotBound(bytes20 reference_, address wallet);
 
-    /// @notice Thrown when raising a limit was announced before somebody lowered it: it must be announced anew.
-    error Overruled(uint256 announcedAt, uint256 loweredAt);
+    /// @notice Thrown when a raise was announced before somebody lowered the limit, or unpausing before somebody paused: it
+    /// must be announced anew.
+    error Overruled(uint256 announcedAt, uint256 overruledAt);
 
     /// @notice Thrown when the standby would be the issuer itself.
     error NoSuchStandby(address standby);

@@ -233,6 +233,7 @@ class FakeChain(Rpc):
             state.balances[holder] += word.amount if word.kind.is_credit else -word.amount
         self._charge(state, token, Limit.ISSUANCE, sums[True])
         self._charge(state, token, Limit.REDEMPTION, sums[False])
+        self._charge(state, token, Limit.RELEASE, sum(one.amount for one in events if isinstance(one, Released)))
         return [*events, Posted(sequence, digest(b"".join(words)), sums[True], sums[False])]
 
     def _entries(

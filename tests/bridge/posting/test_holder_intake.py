@@ -132,3 +132,16 @@ def test_binding__and_its_end__are_told_in_order() -> None:
 
 def test_other_events__then_say_nothing_of_holders() -> None:
     assert happenings(told((TOKEN, Posted(1, bytes(32), 1, 1)))) == []
+
+
+def test_transfer__right_before_a_deposit_at_another_program__is_the_holders_own() -> None:
+    """A wallet with code does both in one transaction, and only one of the programs tells its transfers."""
+    found = happenings(told((TOKEN, Transfer(ANN, BEN, 5)), (OTHER_TOKEN, Deposited(REFERENCE, ANN, 7))))
+
+    assert kinds(found) == [holder_events.TRANSFERRED, holder_events.DEPOSITED]
+
+
+def test_transfer__of_other_points_right_before_a_deposit__is_the_holders_own() -> None:
+    found = happenings(told((TOKEN, Transfer(ANN, BEN, 5)), (TOKEN, Deposited(REFERENCE, ANN, 7))))
+
+    assert kinds(found) == [holder_events.TRANSFERRED, holder_events.DEPOSITED]

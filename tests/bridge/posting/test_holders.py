@@ -1,12 +1,16 @@
 """Wallets and their holders between ledger and chain: what is seen waits for finality, whatever happens before."""
 
+import datetime
+
 import pytest
 import sqlalchemy as sa
 
+from bridge.chain.contracts import Bounds, Limit
 from bridge.chain.events import Bound, Deposited, Event, PositionMoved, Redeemed, Swapped
 from bridge.chain.finality import FinalityRule
 from bridge.posting import relays
-from bridge.store import accounts, audit, challenges, events, holder_calls, releases, wallets
+from bridge.posting.poster import LOOK_AGAIN_MS
+from bridge.store import accounts, audit, challenges, events, holder_calls, limits, releases, wallets
 from bridge.store.accounts import Account
 from bridge.store.holder_calls import HolderCall, Wish
 from bridge.store.members import Member
@@ -139,6 +143,32 @@ def test_release__in_one_batch_with_its_earn_and_a_redemption__then_nothing_is_s
     assert office.states(released, earned, redeemed, again) == ["final"] * 4
     assert len({ledger.operation(one).batch_id for one in (released, earned, redeemed, again)}) == 1
     assert (made.wallet.points, made.managed.balance.posted) == (4, 0)
+    made.require_exact()
+
+
+def test_release__without_room_under_its_limit__then_only_it_waits(office: Office, air: Program) -> None:
+    """A release limit may take a day to refill, and whoever earns or redeems must not wait for it."""
+    made = holding(office, air, points=50, released=0)
+    ledger = office.ledger
+    office.chain.limits[air.deployed_token, Limit.RELEASE] = Bounds(30, 0)
+    ledger.do(limits.changed, air.id, limits.RELEASE, limits.Bounds(30, 0))
+    first = made.release(20)
+    office.settle()
+    waits, earned = made.release(20), ledger.earn(made.member, 10)
+    office.settle()
+    assert office.states(first, waits, earned) == ["final", "accepted", "final"]
+
+    redeemed = ledger.redeem(made.member, 7)
+    office.ledger.now_ms += LOOK_AGAIN_MS
+    office.settle()
+    assert office.states(waits, redeemed) == ["accepted", "final"]
+    office.poster.step()
+    assert ledger.operation(waits).throttled == {"limit": "release", "needed": 20, "available": 10}
+
+    office.chain.limits[air.deployed_token, Limit.RELEASE] = Bounds(30, 1)
+    office.ledger.now_ms += 30_000
+    office.settle()
+    assert office.states(waits) == ["final"]
     made.require_exact()
 
 
@@ -343,6 +373,10 @@ def test_relay__that_the_chain_refuses__then_the_call_failed_unless_its_block_go
     office.chain.refused.add(sent)
     office.mine()
     assert made.state(call) == holder_calls.FAILED
+    reason = office.ledger.ask(holder_calls.by_id, call.id).reason
+    until = datetime.datetime.fromtimestamp(call.deadline, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert reason is not None
+    assert reason.endswith(f"; the signature stays valid until {until}; cancel it on chain before signing another")
 
     office.chain.refused.clear()
     office.chain.reorganise(1, forget=False)

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.chain.errors import ChainUnreachable
 from bridge.chain.finality import FinalityRule
-from bridge.posting import calls, poster
+from bridge.posting import calls, poster, powers
 from bridge.posting.poster import RESEND_AFTER_MS, UNMINED_PER_LANE_MAX
 from bridge.store import attempts, batches, chainstate, freezing
 from bridge.store.attempts import Attempt
@@ -322,3 +322,17 @@ def test_step__of_swaps_whose_terms_are_gone__fails_them_when_they_are_dissolved
     office.mine(2)
     assert [one.balance.posted for one in office.ledger.accounts(ann)] == [92]
     assert office.reconciler.audit().differences == 0
+
+
+def test_step__while_the_breaker_is_tripped__then_only_the_guardians_calls_go_out(
+    office: Office, ann: Member, air: Program
+) -> None:
+    """A stolen key is what trips it, and then a pause is what is needed."""
+    waiting = office.ledger.earn(ann, 5)
+    office.ledger.do(chainstate.trip_breaker, "a key was stolen", office.ledger.now_ms)
+    pause = office.ledger.do(powers.pause, air.id, office.ledger.now_ms)
+    office.poster.step()
+
+    assert office.states(waiting) == ["accepted"]
+    assert office.ledger.batch(pause.id).state == "submitted"
+    assert len(office.chain.sent) == 1

@@ -157,10 +157,20 @@ class Ledger:
         increment: int = 1,
         effective_ms: int | None = None,
         managed_cap: int = terms.MANAGED_CAP,
+        wallet_cap: int = 0,
     ) -> TermsRow:
         """Terms adopted, in force from now on unless said otherwise."""
         proposal = Proposal(
-            source.id, destination.id, *ratio, minimum, increment, price, "USD", source.id, managed_cap=managed_cap
+            source.id,
+            destination.id,
+            *ratio,
+            minimum,
+            increment,
+            price,
+            "USD",
+            source.id,
+            managed_cap=managed_cap,
+            wallet_cap=wallet_cap,
         )
         with self.database.write() as connection:
             row = terms.propose(connection, proposal, self.now_ms)

@@ -19,6 +19,7 @@ import {svm, vm} from "./Symbolic.sol";
 abstract contract Strangers {
     PointsExchange internal exchange;
     PointsToken internal token;
+    PointsToken internal other; // so that there is something to swap with
 
     address internal stranger;
     address internal holder;
@@ -28,13 +29,15 @@ abstract contract Strangers {
             address(0xE1), address(0xE2), address(0xE3), IPointsExchange.Times(1 days, 1 days, 1 hours, 1 hours, 1 days)
         );
         token = _newToken();
+        other = _newToken();
         svm.enableSymbolicStorage(address(token));
+        svm.enableSymbolicStorage(address(other));
         svm.enableSymbolicStorage(address(exchange));
         vm.warp(svm.createUint(32, "timestamp"));
         stranger = svm.createAddress("stranger");
         holder = svm.createAddress("holder");
-        vm.assume(stranger != address(token) && stranger != address(exchange));
-        vm.assume(token.balanceOf(stranger) == 0);
+        vm.assume(stranger != address(token) && stranger != address(other) && stranger != address(exchange));
+        vm.assume(token.balanceOf(stranger) == 0 && other.balanceOf(stranger) == 0);
     }
 
     /// Where transfers are open, so that fewer calls revert.
