@@ -336,7 +336,7 @@ class Poster:
     def _take_apart(self, connection: sa.Connection, stream_id: int, since: int) -> None:
         now_ms = self._clock()
         count = outcomes.dissolve(connection, stream_id, now_ms, since)
-        _log.warning("stream %s: %s batches were dissolved, since they cannot be posted any more", stream_id, count)
+        _log.warning("stream %s: %s batches were dissolved, and what they held is frozen anew", stream_id, count)
         stream = streams.by_id(connection, stream_id)
         if stream.kind == streams.PATH:
             dead = [

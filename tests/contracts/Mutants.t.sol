@@ -40,6 +40,14 @@ contract MutantsTest is World {
         }
     }
 
+    function test_bind__wallet_with_the_highest_address__is_bound() external {
+        address highest = address(type(uint160).max);
+        post(a, bindWords(1, highest));
+
+        (address wallet,) = a.walletOf(referenceOf(1));
+        vm.assertEq(wallet, highest);
+    }
+
     function _assertLog(Vm.Log memory log, bytes32 selector, address who) private pure {
         vm.assertEq(log.topics[0], selector);
         vm.assertEq(log.topics[1], bytes32(uint256(uint160(who))));

@@ -13,8 +13,8 @@ from exchange.points import POINTS_MAX
 
 from .world import CUSTOMER_POINTS, CUSTOMERS, Caller, Customer, Description, World, listening, until
 
-#: As much as one amount can be.
-NO_LIMIT = {"issuance": {"capacity": POINTS_MAX, "refill_per_second": 0}}
+#: As much as one amount can be, and all of it again a second later.
+NO_LIMIT = {"issuance": {"capacity": POINTS_MAX, "refill_per_second": POINTS_MAX}}
 
 
 @pytest.fixture(scope="package")
