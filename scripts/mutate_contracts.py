@@ -347,8 +347,8 @@ class Worker:
             answer = self._forge(["test", "--fail-fast", *left_out], seconds_max, runs)
         except TooLong:
             return True
-        if answer.code == 0 and "tests passed" not in answer.text:
-            raise ToolError(f"forge ran no test, see {self._log}")
+        if answer.code < 0 or (answer.code == 0 and "tests passed" not in answer.text):
+            raise ToolError(f"forge was ended, or ran no test, see {self._log}")  # which says nothing of the mutant
         return answer.code != 0
 
     def _forge(self, arguments: list[str], seconds_max: float, runs: int = 0) -> Answer:
