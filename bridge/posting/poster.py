@@ -71,7 +71,11 @@ class Poster:
         self._look_again_ms: dict[int, int] = {}
 
     def step(self) -> bool:
-        """Freeze, sign and send what is due. Answers whether anything was done. Raises ChainError."""
+        """Freeze, sign and send what is due. Answers whether anything was done. Raises ChainError.
+
+        While the breaker is tripped only the guardians' calls go out, which can only take power away: a stolen key is
+        what trips it, and then these are what is needed.
+        """
         with self._database.read() as connection:
             controls = attempts.unsigned_controls(connection, self._clock())
             stopped = chainstate.breaker_reason(connection) is not None
@@ -79,27 +83,14 @@ class Poster:
             if stopped:
                 controls = [one for one in controls if batches.by_id(connection, one).lane_id in guardians]
             moving = [] if stopped else self._moving_streams(connection)
-        if stopped:
-            return self._guard(controls, guardians)
-        done = self._dissolve()
+        done = not stopped and self._dissolve()
         if controls or moving:
             fees = self._fees()
             for batch_id in controls:
                 self._writer.run(partial(self._sign_once, batch_id=batch_id, fees=fees))
             for stream_id in moving:
                 done = self._move(stream_id, fees) or done
-        return self._send() or done
-
-    def _guard(self, controls: Sequence[str], guardians: Collection[int]) -> bool:
-        """What goes out while posting is stopped: the guardians' calls, which can only take power away.
-
-        A stolen key is what trips the breaker, and then these are what is needed.
-        """
-        if controls:
-            fees = self._fees()
-            for batch_id in controls:
-                self._writer.run(partial(self._sign_once, batch_id=batch_id, fees=fees))
-        return self._send(guardians)
+        return self._send(guardians if stopped else None) or done
 
     # -- freezing and signing -----------------------------------------------------------------
 
@@ -138,20 +129,24 @@ class Poster:
             found, full = self._freeze(connection, of.id, behind=ahead is not None)
         if found is None:
             return False
-        if self._release_is_in_the_way(connection, of, found, now):
+        short = now.short_of(connection, of, batches.by_id(connection, found))
+        if self._release_is_in_the_way(connection, of, found, short):
             # Whoever earns or redeems must not wait for the release limit, which may take a day to refill.
             self._take_apart(connection, of.id, _sequence(connection, found))
             found, full = self._freeze(connection, of.id, behind=False, releases=False)
             assert found is not None, "something else than releases waits"
-        if not self._fits(connection, of, found, now):
+            short = now.short_of(connection, of, batches.by_id(connection, found))
+        self._throttle(connection, of, found, short)
+        if short is not None:
             self._cut_smaller(connection, of, found)
             return False
         self._sign(connection, batches.by_id(connection, found), fees)
         return full
 
-    def _release_is_in_the_way(self, connection: sa.Connection, of: Stream, batch_id: str, now: room.Room) -> bool:
+    def _release_is_in_the_way(
+        self, connection: sa.Connection, of: Stream, batch_id: str, short: batches.Throttle | None
+    ) -> bool:
         """Whether a batch waits for room to release points, while other things wait with it or behind it."""
-        short = now.short_of(connection, of, batches.by_id(connection, batch_id))
         if short is None or short.limit != limits.RELEASE:
             return False
         return freezing.waits_beside_releases(connection, of.id, batch_id)
@@ -170,16 +165,13 @@ class Poster:
         frozen = self._call(connection, of, items)
         return freezing.freeze(connection, of, items, frozen, self._clock()).id, full
 
-    def _fits(self, connection: sa.Connection, of: Stream, batch_id: str, now: room.Room) -> bool:
-        """Whether the chain lets the batch through now; if not, it is marked, and looked at again after a pause."""
-        found = batches.by_id(connection, batch_id)
-        short = now.short_of(connection, of, found)
+    def _throttle(self, connection: sa.Connection, of: Stream, batch_id: str, short: batches.Throttle | None) -> None:
+        """Mark a batch for which there is no room, to be looked at again after a pause, or (None) one that fits."""
         if short is None:
             self._look_again_ms.pop(of.id, None)
         else:
             self._look_again_ms[of.id] = self._clock() + LOOK_AGAIN_MS
-        outcomes.throttle(connection, found, short, self._clock())
-        return short is None
+        outcomes.throttle(connection, batches.by_id(connection, batch_id), short, self._clock())
 
     def _cut_smaller(self, connection: sa.Connection, of: Stream, batch_id: str) -> None:
         """Dissolve a batch that waits for room which can never be there, since the limit was lowered behind it.
@@ -188,8 +180,7 @@ class Poster:
         """
         found = batches.by_id(connection, batch_id)
         if freezing.is_too_large(connection, found):
-            assert found.sequence is not None
-            self._take_apart(connection, of.id, found.sequence)
+            self._take_apart(connection, of.id, _sequence(connection, batch_id))
             self._look_again_ms.pop(of.id, None)
 
     def _call(self, connection: sa.Connection, stream: Stream, items: Sequence[freezing.Item]) -> freezing.Frozen:
