@@ -14,12 +14,13 @@ the leaf's `type` says which.
       Conflict                     409  well formed, but things do not stand that way
         InsufficientPoints  PointsNotFinal  CannotSplit
         NotLinked  LinkConflict
-        NoTerms  TermsStateConflict
-        QuoteExpired  QuoteUsed
+        NoTerms  DirectionClosed  NoRoute  TermsStateConflict  GainingCycle
+        QuoteExpired  QuoteUsed  TooManyQuotes
+        OverCap  NotEligible  NoRate
         SymbolTaken  ProgramNotActive
       Invalid                      422  can never be right as it is
         InvalidAmount  BelowMinimum  NothingOut
-        InvalidRatio  InvalidTerms
+        InvalidRatio  InvertedRatio  InvalidTerms  UnevenMinimum  InvalidTermsFile
         OverLimit
         LinkCodeInvalid
         IdempotencyKeyReused
@@ -167,6 +168,48 @@ class NoTerms(Conflict):
     type = "no-terms"
 
 
+class DirectionClosed(Conflict):
+    """Raised when a direction has terms, but they are suspended, about to be replaced, or not for the member's tier."""
+
+    type = "direction-closed"
+
+
+class NoRoute(Conflict):
+    """Raised when no route leads from one program to another for the amount asked for."""
+
+    type = "no-route"
+
+
+class GainingCycle(Conflict):
+    """Raised when terms would complete a cycle of directions that could return more than went in."""
+
+    type = "gaining-cycle"
+
+
+class OverCap(Conflict):
+    """Raised when an amount is more than a cap of the terms lets through, or lets through now."""
+
+    type = "over-cap"
+
+
+class NotEligible(Conflict):
+    """Raised when too few of the points may be swapped under the terms: too young, too old, or received by a swap."""
+
+    type = "not-eligible"
+
+
+class NoRate(Conflict):
+    """Raised when money has to be converted and no rate between the two currencies is known."""
+
+    type = "no-rate"
+
+
+class TooManyQuotes(Conflict):
+    """Raised when a member has as many open quotes as one member may have."""
+
+    type = "too-many-quotes"
+
+
 class TermsStateConflict(Conflict):
     """Raised when terms are not in the state that the step asked for begins at."""
 
@@ -219,6 +262,24 @@ class InvalidRatio(Invalid):
     """Raised when a side of a ratio or of an earning rate is no whole number within its bounds."""
 
     type = "invalid-ratio"
+
+
+class InvertedRatio(Invalid):
+    """Raised when a ratio looks as if its two sides had been exchanged, and nobody confirmed it."""
+
+    type = "inverted-ratio"
+
+
+class UnevenMinimum(Invalid):
+    """Raised when terms demand whole blocks and their minimum is no number of them."""
+
+    type = "uneven-minimum"
+
+
+class InvalidTermsFile(Invalid):
+    """Raised when a file of terms cannot be read as such; `field` says where, with its line."""
+
+    type = "invalid-terms-file"
 
 
 class InvalidTerms(Invalid):

@@ -2,18 +2,17 @@
 
 from dataclasses import dataclass
 
+from exchange.checks import check_whole
 from exchange.errors import InvalidTerms
 from exchange.points import POINTS_MAX, MicroUnits, Points
 from exchange.ratio import Ratio
+from exchange.rules import PLAIN, TIME_MAX, Rules, check_blocks
 
 VERSION_MAX = 2**24 - 1
 """The contract counts the versions of a direction in 24 bits."""
 
 PRICE_MAX = MicroUnits(2**48 - 1)
 """The contract keeps a price in 48 bits."""
-
-TIME_MAX = 2**63 - 1
-"""Unix seconds, as a database keeps them: a signed 64-bit integer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +23,9 @@ class Terms:
     on. `settlement_price` is what the source program owes for each destination point. `version` is 0 until
     the contract has numbered the proposal; `effective_at` is in Unix seconds, and None until both programs
     consented. The caps are source points that managed accounts, and holders of wallets, may swap in a period.
+    What the contract does not hold is in `rules`.
 
-    Raises `InvalidTerms` naming the field that is at fault.
+    Raises `InvalidTerms` naming the field that is at fault, and `UnevenMinimum`.
     """
 
     id: str
@@ -39,24 +39,17 @@ class Terms:
     effective_at: int | None
     managed_cap: int = POINTS_MAX
     wallet_cap: int = 0
+    rules: Rules = PLAIN
 
     def __post_init__(self) -> None:
         if self.source == self.destination:
             raise InvalidTerms("terms are between two different programs", field="destination")
-        _check_whole("version", self.version, 0, VERSION_MAX)
-        _check_whole("minimum", self.minimum, 1, POINTS_MAX)
-        _check_whole("increment", self.increment, 1, POINTS_MAX)
-        _check_whole("settlement_price", self.settlement_price, 0, PRICE_MAX)
-        _check_whole("managed_cap", self.managed_cap, 0, POINTS_MAX)
-        _check_whole("wallet_cap", self.wallet_cap, 0, POINTS_MAX)
+        check_whole("version", self.version, 0, VERSION_MAX)
+        check_whole("minimum", self.minimum, 1, POINTS_MAX)
+        check_whole("increment", self.increment, 1, POINTS_MAX)
+        check_whole("settlement_price", self.settlement_price, 0, PRICE_MAX)
+        check_whole("managed_cap", self.managed_cap, 0, POINTS_MAX)
+        check_whole("wallet_cap", self.wallet_cap, 0, POINTS_MAX)
         if self.effective_at is not None:
-            _check_whole("effective_at", self.effective_at, 0, TIME_MAX)
-
-
-def _check_whole(field: str, value: object, least: int, most: int) -> None:
-    if type(value) is not int:
-        raise InvalidTerms(f"{field} is a whole number", field=field)
-    if value < least:
-        raise InvalidTerms(f"{field} is at least {least}", field=field, limit=least, nearest=least)
-    if value > most:
-        raise InvalidTerms(f"{field} is at most {most}", field=field, limit=most, nearest=most)
+            check_whole("effective_at", self.effective_at, 0, TIME_MAX)
+        check_blocks(self.rules, self.minimum, self.increment)

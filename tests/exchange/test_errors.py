@@ -8,6 +8,16 @@ from exchange import errors
 from exchange.errors import SarrafError
 
 SLUGS = {
+    "DirectionClosed": "direction-closed",
+    "GainingCycle": "gaining-cycle",
+    "InvalidTermsFile": "invalid-terms-file",
+    "InvertedRatio": "inverted-ratio",
+    "NoRate": "no-rate",
+    "NoRoute": "no-route",
+    "NotEligible": "not-eligible",
+    "OverCap": "over-cap",
+    "TooManyQuotes": "too-many-quotes",
+    "UnevenMinimum": "uneven-minimum",
     "BelowMinimum": "below-minimum",
     "CannotSplit": "cannot-split",
     "Forbidden": "forbidden",

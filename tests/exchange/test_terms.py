@@ -8,7 +8,8 @@ import pytest
 from exchange.errors import InvalidTerms
 from exchange.points import POINTS_MAX, Points
 from exchange.ratio import Ratio
-from exchange.terms import PRICE_MAX, TIME_MAX, VERSION_MAX
+from exchange.rules import TIME_MAX
+from exchange.terms import PRICE_MAX, VERSION_MAX
 from tests.exchange.strategies import make_terms
 
 TERMS = make_terms(Ratio(Points(4), Points(3)), minimum=1000, increment=100, settlement_price=9_000)

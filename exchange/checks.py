@@ -1,0 +1,34 @@
+"""Checks of single values in terms, each naming the field that is at fault."""
+
+from exchange.errors import InvalidTerms
+
+NAME_MAX = 64
+"""Characters of a name that terms give to a tier, a group or a bonus."""
+
+
+def check_whole(field_name: str, value: object, least: int, most: int) -> None:
+    """Raises `InvalidTerms` unless `value` is a whole number from `least` to `most`."""
+    if type(value) is not int:
+        raise InvalidTerms(f"{field_name} is a whole number", field=field_name)
+    if value < least:
+        raise InvalidTerms(f"{field_name} is at least {least}", field=field_name, limit=least, nearest=least)
+    if value > most:
+        raise InvalidTerms(f"{field_name} is at most {most}", field=field_name, limit=most, nearest=most)
+
+
+def check_currency(field_name: str, value: str) -> None:
+    """Raises `InvalidTerms` unless `value` is written like an ISO 4217 code."""
+    if not (len(value) == 3 and value.isascii() and value.isalpha() and value.isupper()):
+        raise InvalidTerms(f"{field_name} is three capital letters, such as USD", field=field_name, nearest="USD")
+
+
+def check_name(field_name: str, value: str) -> None:
+    """Raises `InvalidTerms` unless `value` has from 1 to `NAME_MAX` characters."""
+    if not 1 <= len(value) <= NAME_MAX:
+        raise InvalidTerms(f"{field_name} has 1 to {NAME_MAX} characters", field=field_name, limit=NAME_MAX)
+
+
+def check_names(field_name: str, names: frozenset[str]) -> None:
+    """Raises `InvalidTerms` unless each of the names is one."""
+    for name in names:
+        check_name(field_name, name)
