@@ -153,7 +153,10 @@ def report(mutants: Iterable[Mutant], results: "Results") -> int:
     verdicts = {mutant: results.of(mutant) for mutant in mutants}
     survivors = {mutant for mutant, verdict in verdicts.items() if verdict == SURVIVED}
     untested = sum(verdict is None for verdict in verdicts.values())
-    explained = {(found["file"], found["sound"], found["broken"]) for found in EXPLAINED.finditer(_explanations())}
+    explained = {
+        (found["file"], found["sound"], found["broken"])
+        for found in EXPLAINED.finditer(_explanations().replace(r"\|", "|"))  # a table's own bars are escaped in it
+    }
     new = sorted(mutant for mutant in survivors if mutant.key not in explained)
     gone = explained & {mutant.key for mutant, verdict in verdicts.items() if verdict not in (SURVIVED, None)}
     gone -= {mutant.key for mutant in survivors}  # the same line may stand in a file twice

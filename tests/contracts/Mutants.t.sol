@@ -48,6 +48,13 @@ contract MutantsTest is World {
         vm.assertEq(wallet, highest);
     }
 
+    function test_lowerCredit__to_what_it_is__changes_nothing_and_is_no_error() external {
+        uint256 limit = exchange.creditLimit(address(a));
+        vm.prank(guardianOf[a]);
+        exchange.lowerCredit(address(a), uint120(limit));
+        vm.assertEq(exchange.creditLimit(address(a)), limit);
+    }
+
     function _assertLog(Vm.Log memory log, bytes32 selector, address who) private pure {
         vm.assertEq(log.topics[0], selector);
         vm.assertEq(log.topics[1], bytes32(uint256(uint160(who))));
