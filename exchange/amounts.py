@@ -24,7 +24,7 @@ class Steps:
 
     def count_up_to(self, amount: int) -> int:
         """How many valid amounts there are up to `amount`, inclusive."""
-        return 0 if amount < self.first else (min(amount, POINTS_MAX) - self.first) // self.step + 1
+        return 0 if amount < self.first else min((amount - self.first) // self.step + 1, len(self))
 
 
 @dataclass(frozen=True, slots=True)

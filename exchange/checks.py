@@ -5,6 +5,9 @@ from exchange.errors import InvalidTerms
 NAME_MAX = 64
 """Characters of a name that terms give to a tier, a group or a bonus."""
 
+NAMES_MAX = 64
+"""Tiers that one condition may name."""
+
 
 def check_whole(field_name: str, value: object, least: int, most: int) -> None:
     """Raises `InvalidTerms` unless `value` is a whole number from `least` to `most`."""
@@ -25,10 +28,17 @@ def check_currency(field_name: str, value: str) -> None:
 def check_name(field_name: str, value: str) -> None:
     """Raises `InvalidTerms` unless `value` has from 1 to `NAME_MAX` characters."""
     if not 1 <= len(value) <= NAME_MAX:
-        raise InvalidTerms(f"{field_name} has 1 to {NAME_MAX} characters", field=field_name, limit=NAME_MAX)
+        nearest = value[:NAME_MAX] or None
+        raise InvalidTerms(
+            f"{field_name} has 1 to {NAME_MAX} characters", field=field_name, limit=NAME_MAX, nearest=nearest
+        )
 
 
 def check_names(field_name: str, names: frozenset[str]) -> None:
-    """Raises `InvalidTerms` unless each of the names is one."""
+    """Raises `InvalidTerms` unless each of the names is one, and there are no more than `NAMES_MAX`."""
+    if len(names) > NAMES_MAX:
+        raise InvalidTerms(
+            f"{field_name} are at most {NAMES_MAX} names", field=field_name, limit=NAMES_MAX, nearest=NAMES_MAX
+        )
     for name in names:
         check_name(field_name, name)

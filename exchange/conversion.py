@@ -1,9 +1,9 @@
 """Conversion: what exactly one amount gives under one direction's terms, with every bonus and fee that applies."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from exchange.points import MicroUnits, Points
+from exchange.points import MICRO_UNITS_MAX, MicroUnits, Points
 from exchange.rules import Bonus, PointsFee
 from exchange.situation import Situation
 from exchange.terms import Terms
@@ -79,12 +79,20 @@ def _extra(bonus: Bonus, amount: Points, rated: Points) -> Points:
 
 def fees_on(terms: Terms, amount: Points, situation: Situation) -> tuple[Points, tuple[MoneyDue, ...]]:
     """What a transfer of `amount` costs: source points on top, and money by currency."""
-    in_points, in_money = 0, dict[str, int]()
+    in_points, in_money = 0, list[MoneyDue]()
     for fee in terms.rules.fees:
         if not situation.meets(fee.when, amount):
             continue
         if isinstance(fee, PointsFee):
             in_points += fee.points
         elif due := fee.of(amount):
-            in_money[fee.currency] = in_money.get(fee.currency, 0) + due
-    return Points(in_points), tuple(MoneyDue(currency, MicroUnits(due)) for currency, due in in_money.items())
+            in_money.append(MoneyDue(fee.currency, due))
+    return Points(in_points), sum_by_currency(in_money)
+
+
+def sum_by_currency(dues: Iterable[MoneyDue]) -> tuple[MoneyDue, ...]:
+    """One sum for each currency, in their order. As a single fee, a sum is cut at `MICRO_UNITS_MAX`."""
+    sums: dict[str, int] = {}
+    for due in dues:
+        sums[due.currency] = min(sums.get(due.currency, 0) + due.micro, MICRO_UNITS_MAX)
+    return tuple(MoneyDue(currency, MicroUnits(micro)) for currency, micro in sums.items())

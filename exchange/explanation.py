@@ -2,15 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from fractions import Fraction
 from math import floor
 
 from exchange.conversion import MoneyDue, Yield
 from exchange.points import ZERO, MicroUnits, Points
+from exchange.rules import Bonus, When
 from exchange.terms import Terms
 
 BASIS = 10_000
 """Basis points: hundredths of a percent."""
+
+LAST_SECOND = 253_402_300_799
+"""The last second of the year 9999: dates that can be written end there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,30 +80,74 @@ def lines_of_hop(terms: Terms, amount: int) -> list[Line]:
 def lines_of_yield(terms: Terms, amount: Points, given: Yield) -> list[Line]:
     """What the last hop's ratio gives, what each bonus adds, and what rounding takes."""
     lines = [Line("base", f"{amount:,} at {terms.ratio}", given.base, program=terms.destination)]
-    lines += [Line("bonus", each.name, each.points, program=terms.destination) for each in given.bonuses]
-    better = {bonus.name for bonus in terms.rules.bonuses if bonus.ratio is not None}
+    bonuses = {bonus.name: bonus for bonus in terms.rules.bonuses}
     lost = _fraction(terms, amount, given.base)
-    if lost and not any(each.name in better for each in given.bonuses):
-        lines.append(Line("rounding", f"{lost} of a point is left out: only whole points are created"))
+    for each in given.bonuses:
+        bonus = bonuses[each.name]
+        lines.append(Line("bonus", f"{bonus.name}: {reason_of(bonus)}", each.points, program=terms.destination))
+        if bonus.ratio is not None:
+            lost = amount * bonus.ratio.exact - given.base - each.points
+    if lost:
+        detail = f"{lost} of a point is left out: only whole points are created"
+        lines.append(Line("rounding", detail, program=terms.destination))
     return lines
+
+
+def reason_of(bonus: Bonus) -> str:
+    """How much a bonus is and under which conditions, such as `15 for 100 more, from 1,000 points on, for Gold`."""
+    if bonus.ratio is not None:
+        much = f"{bonus.ratio} instead of the ratio that all get"
+    elif bonus.share is not None:
+        much = f"{bonus.share.to_units:,} more for each {bonus.share.from_units:,} received"
+    elif bonus.per is not None:
+        much = f"{bonus.per.to_units:,} more for each {bonus.per.from_units:,} sent"
+    else:
+        much = f"{bonus.flat:,} more for the transfer"
+    most = [] if bonus.most is None else [f"at most {bonus.most:,}"]
+    group = [] if bonus.group is None else [f"the best of {bonus.group}"]
+    return ", ".join([much, *most, *group, *_conditions(bonus.when)])
+
+
+def _conditions(when: When) -> list[str]:
+    said = []
+    if when.at_least is not None:
+        said.append(f"from {when.at_least:,} points on")
+    if when.tiers:
+        said.append("for " + " or ".join(sorted(when.tiers)))
+    if when.starts is not None:
+        said.append(f"from {_moment(when.starts)}")
+    if when.ends is not None:
+        said.append(f"until {_moment(when.ends)}")
+    if when.nth_per is not None:
+        numbers = f"from number {when.nth_from} on" if when.nth_to is None else f"numbers {when.nth_from}-{when.nth_to}"
+        said.append(f"transfers of the {when.nth_per}: {numbers}")
+    return said
+
+
+def _moment(seconds: int) -> str:
+    if seconds > LAST_SECOND:
+        return f"second {seconds:,}"
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _fraction(terms: Terms, amount: int, out: int) -> Fraction:
     return amount * terms.ratio.exact - out
 
 
-def lines_of_fees(fee_points: Points, fees: Sequence[MoneyDue]) -> list[Line]:
-    """What is paid on top, in points and in money."""
-    lines = [Line("fee", f"{fee_points:,} points are burned on top", fee_points)] if fee_points else []
+def lines_of_fees(fee_points: Points, fees: Sequence[MoneyDue], source: str) -> list[Line]:
+    """What is paid on top, in points of the source and in money."""
+    lines = [Line("fee", f"{fee_points:,} points are burned on top", fee_points, program=source)] if fee_points else []
     for fee in fees:
         detail = f"{money(fee.micro)} {fee.currency} are owed to the source program"
         lines.append(Line("fee", detail, micro=fee.micro, currency=fee.currency))
     return lines
 
 
-def lines_of_rest(remainder: Points) -> list[Line]:
-    """What was offered beyond what is burned."""
-    return [Line("remainder", f"{remainder:,} points would add nothing and stay", remainder)] if remainder else []
+def lines_of_rest(remainder: Points, source: str) -> list[Line]:
+    """What was offered beyond what is burned, in points of the source."""
+    if not remainder:
+        return []
+    return [Line("remainder", f"{remainder:,} points would add nothing and stay", remainder, program=source)]
 
 
 def lines_of_value(value: Value | None, worth: Worth | None) -> list[Line]:

@@ -2,19 +2,48 @@
 
 The contract rounds down leg by leg, while a quote rounds down once. Both give the same when every leg but
 one is a whole number of blocks, where a block is the least amount that converts without rounding
-(`ratio.reduced().from_units`). The contract also refuses a batch in which a leg gives nothing, so no leg
-may be smaller than what gives one point.
+(`path_block`). The contract also refuses a batch in which a leg gives nothing, so no leg may be smaller than what gives
+one point (`path_least`).
 """
 
 from collections.abc import Sequence
+from math import gcd
 from typing import TypeVar
 
 from exchange.errors import CannotSplit
+from exchange.points import Points
+from exchange.ratio import Ratio
 
 AccountKey = TypeVar("AccountKey")
 
 ACCOUNTS_MAX = 256
 """Accounts that one swap may be spread over; the search takes the square of it."""
+
+
+def path_block(ratios: Sequence[Ratio]) -> int:
+    """The least amount that converts along all these hops without rounding; so does each multiple of it, and no other.
+
+    Rounding down hop by hop is additive over it: a number of blocks and a rest give what the blocks give and what the
+    rest gives. For one hop it is `reduced().from_units`. It may be beyond `POINTS_MAX`: then every amount is a rest.
+    """
+    block, standing = 1, 1
+    for ratio in ratios:
+        reduced = ratio.reduced()
+        times = reduced.from_units // gcd(standing, reduced.from_units)
+        block *= times
+        standing = standing * times // reduced.from_units * reduced.to_units
+    return block
+
+
+def path_least(ratios: Sequence[Ratio]) -> int:
+    """The least amount of which at least one point arrives after every hop; never more than `path_block`.
+
+    It may be beyond `POINTS_MAX`: then nothing that can be sent ever arrives.
+    """
+    least = Points(1)
+    for ratio in reversed(ratios):
+        least = ratio.needed_for(least)
+    return least
 
 
 def plan_legs(
@@ -28,7 +57,7 @@ def plan_legs(
 
     `available` is in the order in which points should go (first-expiring first): among all splits that
     hold, the one that takes the most from the first account, then from the second, and so on. Accounts that
-    pay nothing are left out. `leg_min` is the least amount that gives one point, `ratio.needed_for(1)`;
+    pay nothing are left out. `block` is `path_block` and `leg_min` the least amount that gives one point, `path_least`;
     left out, a whole block, which always gives one but refuses some splits that would do. An amount below
     one block goes as a single leg.
 

@@ -15,13 +15,16 @@ LotId = TypeVar("LotId", int, str)
 class Lot(Generic[LotId]):
     """What is left of the points of one earn.
 
-    Times are Unix seconds. From `expires_at` on the points are expired; None means never.
+    Times are Unix seconds. From `expires_at` on the points are expired; None means never. `received` says that a swap
+    brought them, `onward` whether they may be swapped again.
     """
 
     id: LotId
     remaining: Points
     expires_at: int | None
     earned_at: int
+    received: bool = False
+    onward: bool = True
 
     def __post_init__(self) -> None:
         assert self.remaining >= 0, "a lot never holds less than nothing"

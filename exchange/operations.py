@@ -15,6 +15,10 @@ class OperationKind(StrEnum):
     RELEASE = "release"
     DEPOSIT = "deposit"
     TRANSFER = "transfer"
+    BONUS = "bonus"
+    """More than the ratio gives for a swap; it goes its own way once the swap is final."""
+    FEE = "fee"
+    """Points burned on top of a swap, once that is final."""
 
 
 class OperationState(StrEnum):

@@ -99,7 +99,8 @@ class When:
             if value is not None:
                 check_whole(f"when.{name}", value, 0, TIME_MAX)
         if self.starts is not None and self.ends is not None and self.ends <= self.starts:
-            raise InvalidTerms("what ends must begin before", field="when.ends", limit=self.starts + 1)
+            nearest = self.starts + 1 if self.starts < TIME_MAX else None
+            raise InvalidTerms("what ends must begin before", field="when.ends", limit=nearest, nearest=nearest)
         if self.at_least is not None:
             check_whole("when.at_least", self.at_least, 1, POINTS_MAX)
         self._check_nth()
@@ -149,7 +150,8 @@ class Cap:
 class Bonus:
     """More than the ratio gives, in destination points: exactly one of `ratio`, `share`, `per`, `flat` says how much.
 
-    ratio  the amount converts at this better ratio; among several that apply the best counts
+    ratio  the amount converts at this better ratio, never a worse one than that of the terms; among several that apply
+           the best counts
     share  so much more of what the ratio (or the better one) gives: 100:15 is 15%
     per    so many more for each so many source points: 60,000:5,000
     flat   so many more for the transfer
@@ -176,8 +178,10 @@ class Bonus:
             check_whole("bonuses.most", self.most, 1, POINTS_MAX)
         if self.group is not None:
             check_name("bonuses.group", self.group)
-        if self.ratio is not None and (self.group, self.most) != (None, None):
-            raise InvalidTerms("better ratios never add up, and have no bound of their own", field="bonuses.group")
+        if self.ratio is not None and self.group is not None:
+            raise InvalidTerms("better ratios never add up, so they are in no group", field="bonuses.group")
+        if self.ratio is not None and self.most is not None:
+            raise InvalidTerms("a better ratio has no bound of its own", field="bonuses.most")
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,8 +305,11 @@ class Rules:
     def __post_init__(self) -> None:
         for name in ("minimums", "caps", "bonuses", "fees"):
             if len(getattr(self, name)) > PARTS_MAX:
-                raise InvalidTerms(f"there are at most {PARTS_MAX} {name}", field=name, limit=PARTS_MAX)
+                raise InvalidTerms(
+                    f"there are at most {PARTS_MAX} {name}", field=name, limit=PARTS_MAX, nearest=PARTS_MAX
+                )
         self._check_amounts()
+        self._check_minimums()
         check_names("tiers", self.tiers)
         check_whole("notice_days", self.notice_days, 0, DAYS_MAX)
         if self.group is not None:
@@ -315,11 +322,28 @@ class Rules:
 
     def _check_amounts(self) -> None:
         if len(self.amounts) > AMOUNTS_MAX:
-            raise InvalidTerms(f"at most {AMOUNTS_MAX} amounts are listed", field="amounts", limit=AMOUNTS_MAX)
+            raise InvalidTerms(
+                f"at most {AMOUNTS_MAX} amounts are listed", field="amounts", limit=AMOUNTS_MAX, nearest=AMOUNTS_MAX
+            )
         before = 0
         for amount in self.amounts:
-            check_whole("amounts", amount, before + 1, POINTS_MAX)
+            check_whole("amounts", amount, 1, POINTS_MAX)
+            if amount <= before:
+                nearest = before + 1 if before < POINTS_MAX else None
+                raise InvalidTerms(
+                    f"listed amounts rise, and {amount:,} follows {before:,}",
+                    field="amounts",
+                    limit=before,
+                    nearest=nearest,
+                )
             before = amount
+
+    def _check_minimums(self) -> None:
+        named: set[str] = set()
+        for each in self.minimums:
+            if twice := sorted(named & each.tiers):
+                raise InvalidTerms(f"the tier {twice[0]} has two minimums", field="minimums.tiers")
+            named |= each.tiers
 
 
 PLAIN = Rules()
@@ -327,10 +351,17 @@ PLAIN = Rules()
 
 
 def check_blocks(rules: Rules, minimum: int, increment: int) -> None:
-    """Raises `UnevenMinimum` where whole blocks are demanded and the minimum is no number of them."""
+    """Raises `UnevenMinimum` where whole blocks are demanded and the minimum is no number of them.
+
+    The nearest that is one is the next above, so that nobody lets less through than they meant to; below where that is
+    too much. Where amounts are listed there is nothing to ask.
+    """
+    if rules.amounts or not rules.blocks:
+        return
     for field_name, least in [("minimum", minimum), *(("minimums.minimum", each.minimum) for each in rules.minimums)]:
-        if rules.blocks and least % increment:
-            nearest = least + increment - least % increment
+        if beyond := least % increment:
+            above = least - beyond + increment
+            nearest = above if above <= POINTS_MAX else least - beyond
             raise UnevenMinimum(
                 f"whole blocks of {increment:,} are demanded, and {least:,} is no number of them",
                 field=field_name,

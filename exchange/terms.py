@@ -53,3 +53,16 @@ class Terms:
         if self.effective_at is not None:
             check_whole("effective_at", self.effective_at, 0, TIME_MAX)
         check_blocks(self.rules, self.minimum, self.increment)
+        self._check_better()
+
+    def _check_better(self) -> None:
+        """A ratio below that of the terms would never count: whoever wrote it meant another ratio for the terms."""
+        for bonus in self.rules.bonuses:
+            if bonus.ratio is not None and bonus.ratio.exact < self.ratio.exact:
+                raise InvalidTerms(
+                    f"the ratio {bonus.ratio} of the bonus {bonus.name} is less than the {self.ratio} that all get; "
+                    "the ratio of the terms is the least, and what is more is a bonus",
+                    field="bonuses.ratio",
+                    limit=str(self.ratio),
+                    nearest=str(self.ratio),
+                )

@@ -1,9 +1,28 @@
 """Made-up amounts, ratios and terms for the property tests."""
 
+from dataclasses import replace
+from functools import cache
+
 from hypothesis import strategies as st
 
+from exchange.path import Hop
 from exchange.points import POINTS_MAX, MicroUnits, Points
 from exchange.ratio import Ratio
+from exchange.rules import (
+    Bonus,
+    Cap,
+    Fee,
+    MoneyFee,
+    Period,
+    PointsFee,
+    Rounding,
+    Rules,
+    Scope,
+    Side,
+    TierMinimum,
+    When,
+)
+from exchange.situation import Situation, Usage
 from exchange.terms import Terms
 
 SMALL_MAX = 400
@@ -52,3 +71,169 @@ def whole_step_terms(draw: st.DrawFn) -> Terms:
     """Small terms whose minimum is a multiple of their increment."""
     increment = draw(st.integers(1, 15))
     return make_terms(draw(ratios(12)), increment * draw(st.integers(1, 4)), increment)
+
+
+TIERS = ("gold", "silver")
+NAMES = ("one", "two", "three", "four")
+PERIODS = (Period.DAY, Period.MONTH, Period.YEAR)
+MOMENT_MAX = 30
+"""Seconds in which the small world of these tests goes by."""
+
+# Strategies that are drawn again and again are made once: making one costs more than drawing from it.
+_upto = cache(lambda most: st.integers(1, most).map(Points))
+_ratios = cache(lambda most: st.builds(Ratio, _upto(most), _upto(most)))
+_maybe = cache(lambda strategy: st.none() | strategy)
+_moments, _numbers, _flags = st.integers(0, MOMENT_MAX), st.integers(0, 4), st.booleans()
+_tier = st.sampled_from(TIERS)
+_tiers = st.sampled_from((frozenset[str](), frozenset[str](), *(frozenset({each}) for each in TIERS), frozenset(TIERS)))
+_nths = st.sampled_from([(1, None), (1, None), (1, 1), (1, 3), (2, None), (2, 2), (3, None), (3, 4)])
+_whens = st.integers(0, 11)
+"""Of twelve conditions six are none, and each part is in three others."""
+
+
+@st.composite
+def whens(draw: st.DrawFn) -> When:
+    """Conditions of every kind, mostly none and few at a time."""
+    kind = draw(_whens)
+    starts = draw(_maybe(_moments)) if kind in (6, 7) else None
+    nth = kind in (8, 9)
+    nth_from, nth_to = draw(_nths) if nth else (1, None)
+    return When(
+        tiers=draw(_tiers) if kind in (7, 8, 10) else frozenset(),
+        starts=starts,
+        ends=None if kind not in (6, 7) else (starts or 0) + draw(_upto(MOMENT_MAX)),
+        at_least=draw(_upto(60)) if kind in (7, 9, 11) else None,
+        nth_per=draw(_periods) if nth else None,
+        nth_from=nth_from,
+        nth_to=nth_to,
+    )
+
+
+_periods = st.sampled_from(PERIODS)
+_every_when = whens()
+_kinds = st.sampled_from(("ratio", "share", "per", "flat"))
+_groups = st.sampled_from((None, "a", "a", "b"))
+
+
+@st.composite
+def bonuses(draw: st.DrawFn, name: str, ratio: Ratio) -> Bonus:
+    """A bonus of any of the four kinds, better than `ratio`."""
+    kind, when = draw(_kinds), draw(_every_when)
+    if kind == "ratio":
+        return Bonus(name, ratio=max(ratio, draw(_ratios(12)), key=lambda each: each.exact), when=when)
+    group, most = draw(_groups), draw(_maybe(_upto(30)))
+    if kind == "share":
+        return Bonus(name, share=draw(_ratios(10)), when=when, group=group, most=most)
+    if kind == "per":
+        return Bonus(name, per=draw(_ratios(25)), when=when, group=group, most=most)
+    return Bonus(name, flat=draw(_upto(20)), when=when, group=group, most=most)
+
+
+_all_periods, _sides, _scopes, _sizes = (
+    st.sampled_from(tuple(Period)),
+    st.sampled_from(Side),
+    st.sampled_from(Scope),
+    st.integers(0, 300).map(Points),
+)
+
+
+@st.composite
+def caps(draw: st.DrawFn) -> Cap:
+    """Caps on either side, for any period, some of them by count."""
+    per = draw(_all_periods)
+    count = None if per is Period.TRANSFER else draw(_maybe(_numbers))
+    points = draw(_sizes) if count is None else draw(_maybe(_sizes))
+    return Cap(per=per, points=points, count=count, side=draw(_sides), scope=draw(_scopes), tiers=draw(_tiers))
+
+
+_money = st.integers(0, 3_000).map(MicroUnits)
+
+
+@st.composite
+def fees(draw: st.DrawFn) -> Fee:
+    """Fees in points, and in two currencies."""
+    when = draw(_every_when)
+    if draw(_flags):
+        return PointsFee(draw(_upto(20)), when)
+    return MoneyFee(
+        currency=draw(_currencies),
+        flat=MicroUnits(draw(_money) + 1),
+        rate=draw(_money),
+        per=draw(_upto(7)),
+        ceiling=MicroUnits(draw(_upto(9_000))) if draw(_flags) else None,
+        when=when,
+    )
+
+
+_currencies = st.sampled_from(("EUR", "USD"))
+_lists: st.SearchStrategy[list[Points]] = st.one_of(
+    st.just([]), st.just([]), st.lists(_upto(200), unique=True, max_size=6)
+)
+_fee_lists, _cap_lists = st.lists(fees(), max_size=2), st.lists(caps(), max_size=2)
+_roundings = st.sampled_from((Rounding.FLOOR, Rounding.FLOOR, Rounding.WHOLE))
+_minimums = st.sampled_from(((), (), ("gold",), TIERS))
+
+
+@st.composite
+def small_rules(draw: st.DrawFn, ratio: Ratio, points_fees: bool = True, has_bonuses: bool = True) -> Rules:
+    """Everything that rules can say about amounts and what they give, in small numbers."""
+    return Rules(
+        amounts=tuple(sorted(draw(_lists))),
+        rounding=draw(_roundings),
+        minimums=tuple(TierMinimum(frozenset({tier}), draw(_upto(50))) for tier in draw(_minimums)),
+        caps=tuple(draw(_cap_lists)),
+        bonuses=tuple(draw(bonuses(name, ratio)) for name in NAMES[: draw(_numbers) if has_bonuses else 0]),
+        fees=tuple(fee for fee in draw(_fee_lists) if points_fees or not isinstance(fee, PointsFee)),
+    )
+
+
+@st.composite
+def ruled_terms(draw: st.DrawFn, ratio_max: int = 12) -> Terms:
+    """Small terms with whole rules."""
+    ratio = draw(_ratios(ratio_max))
+    plain = make_terms(ratio, draw(_upto(40)), draw(_upto(15)), draw(_upto(20_000)))
+    return replace(plain, rules=draw(small_rules(ratio)))
+
+
+_usages = st.builds(Usage, st.integers(0, 200), _numbers)
+_any_tier = st.sampled_from((None, *TIERS))
+
+
+@st.composite
+def situations(draw: st.DrawFn, terms: Terms) -> Situation:
+    """A member, a moment, and a history under these terms."""
+    return Situation(
+        at=draw(_moments),
+        tier=draw(_any_tier),
+        before={period: draw(_numbers) for period in PERIODS},
+        used={cap: draw(_usages) for cap in terms.rules.caps if draw(_flags)},
+    )
+
+
+@st.composite
+def priced_hops(draw: st.DrawFn) -> list[Hop]:
+    """One direction with whole rules, as a route of one hop."""
+    terms = draw(ruled_terms())
+    return [Hop(terms, draw(situations(terms)))]
+
+
+_hop_counts = st.integers(2, 4)
+
+
+@st.composite
+def routes(draw: st.DrawFn) -> list[Hop]:
+    """Two to four hops that follow each other, with whole rules; a bonus on the way, now and then, must not count."""
+    hops = []
+    count = draw(_hop_counts)
+    for place in range(count):
+        ratio = draw(_ratios(4))
+        plain = make_terms(ratio, draw(_upto(12)), draw(_upto(4)), draw(_upto(20_000)))
+        has_bonuses = place == count - 1 or draw(_flags)
+        terms = replace(
+            plain,
+            source=f"prg_{place}",
+            destination=f"prg_{place + 1}",
+            rules=draw(small_rules(ratio, points_fees=place == 0, has_bonuses=has_bonuses)),
+        )
+        hops.append(Hop(terms, draw(situations(terms))))
+    return hops

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.errors import CannotSplit, NothingOut
-from exchange.legs import ACCOUNTS_MAX, plan_legs
-from exchange.points import Points
+from exchange.legs import ACCOUNTS_MAX, path_block, path_least, plan_legs
+from exchange.points import POINTS_MAX, Points
 from exchange.pricing import price
 from exchange.ratio import Ratio
 from tests.exchange.strategies import make_terms, ratios
@@ -85,6 +85,65 @@ def test_plan_legs__of_a_priced_swap__converts_leg_by_leg_to_what_was_promised(
     assert sum(leg for _, leg in legs) == priced.amount_in
     assert sum(outs) == priced.amount_out
     assert all(out > 0 for out in outs)
+
+
+def along(path: list[Ratio], amount: int) -> list[int]:
+    """What stands after each hop, rounded down hop by hop as the contract does."""
+    amounts = [amount]
+    for ratio in path:
+        amounts.append(ratio.convert(Points(amounts[-1])))
+    return amounts[1:]
+
+
+def is_exact(path: list[Ratio], amount: int) -> bool:
+    """Whether nothing is rounded at any hop."""
+    befores = [amount, *along(path, amount)]
+    return all(before * ratio.to_units % ratio.from_units == 0 for before, ratio in zip(befores, path, strict=False))
+
+
+paths = st.lists(ratios(9), min_size=1, max_size=4)
+
+
+@given(paths, st.integers(1, 3))
+def test_path_block__of_any_path__is_the_least_that_is_never_rounded(path: list[Ratio], times: int) -> None:
+    block = path_block(path)
+    assert is_exact(path, times * block)
+    assert not any(is_exact(path, amount) for amount in range(1, min(block, 2_000)))
+
+
+@given(st.lists(ratios(), min_size=1, max_size=4), st.integers(0, 10**6), st.integers(0, POINTS_MAX))
+def test_path_block__in_front_of_a_rest__lets_floors_add_up(path: list[Ratio], times: int, rest: int) -> None:
+    block = path_block(path)
+    whole = [a + b for a, b in zip(along(path, times * block), along(path, rest), strict=True)]
+    assert along(path, times * block + rest) == whole
+
+
+@given(st.lists(ratios(), min_size=1, max_size=4))
+def test_path_least__of_any_path__is_the_least_that_arrives_everywhere(path: list[Ratio]) -> None:
+    least = path_least(path)
+    assert all(along(path, least))
+    assert not all(along(path, least - 1))
+    assert least <= path_block(path)
+
+
+def test_path_block__of_one_hop__is_what_its_lowest_terms_say() -> None:
+    assert (path_block([Ratio(Points(250), Points(200))]), path_least([Ratio(Points(250), Points(200))])) == (5, 2)
+    assert path_block([]) == path_least([]) == 1
+
+
+@given(paths, st.lists(st.integers(0, 200), min_size=1, max_size=5), st.integers(1, 500))
+def test_plan_legs__along_a_path__converts_leg_by_leg_to_what_the_whole_gives(
+    path: list[Ratio], held: list[int], amount: int
+) -> None:
+    if amount < path_least(path):
+        return
+    try:
+        legs = plan_legs(named(held), amount, path_block(path), leg_min=path_least(path))
+    except CannotSplit:
+        return
+    outs = [along(path, leg) for _, leg in legs]
+    assert [sum(each) for each in zip(*outs, strict=True)] == along(path, amount)
+    assert all(out > 0 for each in outs for out in each)
 
 
 def test_plan_legs__at_one_to_one__empties_the_first_accounts_first() -> None:

@@ -1,17 +1,22 @@
 """Pricing: against every amount tried one by one, and at the published examples."""
 
+from dataclasses import replace
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.errors import BelowMinimum, InvalidAmount, NothingOut
+from exchange.path import Hop, Path
 from exchange.points import MICRO_UNITS_MAX, POINTS_MAX, Points
 from exchange.pricing import Price, price, price_for
 from exchange.ratio import Ratio
+from exchange.rules import Bonus, Rules
 from exchange.terms import PRICE_MAX, Terms
-from tests.exchange.strategies import amounts, make_terms, small_terms, whole_step_terms
+from tests.exchange.strategies import amounts, make_terms, priced_hops, small_terms, whole_step_terms
+from tests.exchange.twin import assert_priced_as_tried, assert_priced_for_as_tried
 
-TRIED_MAX = 700
+TRIED_MAX = 400
 """Beyond the least and the next amounts that any of the small terms can ask for."""
 
 
@@ -27,42 +32,22 @@ def out_of(terms: Terms, amount: int) -> int:
         return 0
 
 
-def table(terms: Terms) -> dict[int, int]:
-    """What each valid amount in converts to, in rising order."""
-    return {
-        amount: amount * terms.ratio.to_units // terms.ratio.from_units
-        for amount in range(terms.minimum, TRIED_MAX, terms.increment)
-    }
+@settings(max_examples=200)
+@given(priced_hops(), st.integers(1, 250))
+def test_price__under_whole_rules__is_what_trying_all_amounts_says(hops: list[Hop], offered: int) -> None:
+    assert_priced_as_tried(hops, offered, TRIED_MAX)
 
 
-@given(small_terms(), st.integers(1, 300))
-def test_price__of_any_amount__is_what_trying_all_amounts_says(terms: Terms, offered: int) -> None:
-    tried = table(terms)
-    out = max((out for amount, out in tried.items() if amount <= offered), default=0)
-    least = next(amount for amount, each in tried.items() if each >= max(1, out))
-    if out == 0:
-        with pytest.raises((BelowMinimum, NothingOut)) as refusal:
-            price(terms, offered)
-        assert refusal.value.nearest == (terms.minimum if offered < terms.minimum else least)
-        return
-    priced = price(terms, offered)
-    assert (priced.amount_in, priced.amount_out) == (least, out)
-    assert priced.remainder == offered - least
-    assert priced.settlement == out * terms.settlement_price
-    assert priced.nearest_below == least
-    assert priced.nearest_above == next(amount for amount, each in tried.items() if each > out)
+@settings(max_examples=200)
+@given(priced_hops(), st.integers(1, 200))
+def test_price_for__under_whole_rules__is_the_least_valid_amount_that_suffices(hops: list[Hop], wanted: int) -> None:
+    assert_priced_for_as_tried(hops, wanted, TRIED_MAX)
 
 
-@given(small_terms(), st.integers(1, 200))
-def test_price_for__any_amount_out__is_the_least_valid_amount_that_suffices(terms: Terms, wanted: int) -> None:
-    tried = {
-        amount: amount * terms.ratio.to_units // terms.ratio.from_units
-        for amount in range(terms.minimum, 200 * 12 + TRIED_MAX, terms.increment)
-    }
-    priced = price_for(terms, wanted)
-    assert priced.amount_in == next(amount for amount, out in tried.items() if out >= wanted)
-    assert priced.amount_out == tried[priced.amount_in]
-    assert priced.remainder == 0
+@settings(max_examples=50)
+@given(small_terms(), st.integers(1, 250))
+def test_price__under_plain_terms__is_what_trying_all_amounts_says(terms: Terms, offered: int) -> None:
+    assert_priced_as_tried([Hop(terms)], offered, TRIED_MAX)
 
 
 @given(small_terms(), amounts(), amounts())
@@ -208,3 +193,16 @@ def assert_carried(terms: Terms, priced: Price) -> None:
     assert priced.amount_in >= terms.minimum
     assert max(priced.amount_in, priced.amount_out) <= POINTS_MAX
     assert priced.settlement <= MICRO_UNITS_MAX
+
+
+def test_price__of_which_only_a_bonus_would_come__names_the_least_that_converts() -> None:
+    terms = replace(make_terms(ratio(3, 1)), rules=Rules(bonuses=(Bonus("gift", flat=Points(5)),)))
+    with pytest.raises(NothingOut) as refusal:
+        price(terms, 2)
+    assert (refusal.value.limit, refusal.value.nearest) == (3, 3)
+    for wanted in (1, 5, 6):
+        priced = price_for(terms, wanted)
+        assert (priced.amount_in, priced.base_out, priced.amount_out) == (3, 1, 6)
+    assert price_for(terms, 7).amount_in == 6
+    for each in (terms, make_terms(ratio(3, 1))):
+        assert Path([Hop(each)]).least_for(0) == 3  # nothing is not enough

@@ -1,0 +1,36 @@
+"""Eligibility: which lots may be swapped, and how what they bring is divided among them."""
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, pairwise
+
+from exchange.lots import Lot, LotId
+from exchange.rules import Eligible
+
+DAY_S = 86_400
+
+
+def may_go(lots: Iterable[Lot[LotId]], eligible: Eligible, now: int) -> list[Lot[LotId]]:
+    """Those of the lots that the terms let go at `now` (Unix seconds), and that may be swapped on at all."""
+    return [lot for lot in lots if lot.onward and _meets(lot, eligible, now)]
+
+
+def _meets(lot: Lot[LotId], eligible: Eligible, now: int) -> bool:
+    if lot.received and eligible.earned_only:
+        return False
+    age = now - lot.earned_at
+    if age < eligible.age_min_days * DAY_S:
+        return False
+    if eligible.age_max_days is not None and age > eligible.age_max_days * DAY_S:
+        return False
+    return lot.expires_at is None or lot.expires_at - now >= eligible.left_min_days * DAY_S
+
+
+def divided(total: int, parts: Sequence[int]) -> list[int]:
+    """`total` divided in proportion to the parts, in whole points that sum to it exactly.
+
+    Each point goes to the part in which its place falls: the floors of the running sums, so that none is lost or made.
+    """
+    whole = sum(parts)
+    assert whole > 0 and min(parts) >= 0, "something is divided among parts that are there"
+    marks = [total * upto // whole for upto in accumulate(parts, initial=0)]
+    return [after - before for before, after in pairwise(marks)]

@@ -1,0 +1,110 @@
+"""Made-up terms with everything that rules can say about what arrives, every number small enough to try all amounts."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from hypothesis import strategies as st
+
+from exchange.points import Points
+from exchange.ratio import Ratio
+from exchange.rules import PLAIN, Bonus, Cap, Period, Rounding, Rules, Side, TierMinimum, When
+from exchange.situation import Situation
+from exchange.terms import Terms
+from tests.exchange.strategies import make_terms, ratios
+
+TIERS = ("blue", "gold")
+END_OF_TIME = 12
+"""No made-up promotion begins or ends later."""
+
+NUMBERS = (1, 2, 3)
+"""Transfers of a period that made-up rules tell apart; all later ones are treated as the last."""
+
+tiers = st.frozensets(st.sampled_from(TIERS), max_size=2)
+whole_ratios = st.builds(Ratio, st.just(Points(1)), st.integers(1, 5).map(Points))
+"""Ratios at which rounding takes nothing."""
+
+
+@st.composite
+def whens(draw: st.DrawFn) -> When:
+    starts, ends = draw(st.none() | st.integers(0, 6)), draw(st.none() | st.integers(7, END_OF_TIME))
+    per = draw(st.none() | st.sampled_from([Period.DAY, Period.MONTH, Period.YEAR]))
+    first = 1 if per is None else draw(st.sampled_from(NUMBERS))
+    return When(
+        tiers=draw(tiers),
+        starts=starts,
+        ends=ends,
+        at_least=draw(st.none() | st.integers(1, 90).map(Points)),
+        nth_per=per,
+        nth_from=first,
+        nth_to=None if per is None else draw(st.none() | st.integers(first, 3)),
+    )
+
+
+@st.composite
+def bonuses(draw: st.DrawFn, name: str, some_ratios: st.SearchStrategy[Ratio]) -> Bonus:
+    kind = draw(st.sampled_from(["ratio", "share", "per", "flat"]))
+    size = draw(st.integers(1, 60).map(Points) if kind == "flat" else some_ratios)
+    if kind == "ratio":
+        return Bonus(name, ratio=size, when=draw(whens()))
+    group, most = draw(st.none() | st.sampled_from(["one", "two"])), draw(st.none() | st.integers(1, 80).map(Points))
+    return Bonus(name, **{kind: size}, when=draw(whens()), group=group, most=most)
+
+
+@st.composite
+def bonus_lists(draw: st.DrawFn, some_ratios: st.SearchStrategy[Ratio], most: int = 4) -> tuple[Bonus, ...]:
+    return tuple(draw(bonuses(f"bonus {place}", some_ratios)) for place in range(draw(st.integers(0, most))))
+
+
+def none_worse(bonuses: tuple[Bonus, ...], base: Ratio) -> tuple[Bonus, ...]:
+    """The same bonuses, with the base where one would have a lesser ratio."""
+    return tuple(
+        replace(each, ratio=base) if each.ratio is not None and each.ratio.exact < base.exact else each
+        for each in bonuses
+    )
+
+
+@st.composite
+def rich_terms(draw: st.DrawFn) -> Terms:
+    """Terms with bonuses, tiers, minimums by tier, listed amounts and caps per transfer."""
+    base = draw(ratios(12))
+    rules = Rules(
+        amounts=draw(st.just(()) | st.lists(st.integers(1, 200), min_size=1, unique=True).map(sorted).map(tuple)),
+        rounding=draw(st.sampled_from(Rounding)),
+        minimums=draw(
+            st.just(()) | st.tuples(st.builds(TierMinimum, st.just(frozenset({"gold"})), st.integers(1, 40)))
+        ),
+        tiers=draw(st.just(frozenset()) | tiers),
+        caps=draw(st.just(()) | st.tuples(caps())),
+        bonuses=none_worse(draw(bonus_lists(ratios(12))), base),
+    )
+    plain = make_terms(base, draw(st.integers(1, 40)), draw(st.integers(1, 15)))
+    return with_rules(plain, rules)
+
+
+def caps() -> st.SearchStrategy[Cap]:
+    return st.builds(
+        Cap, per=st.just(Period.TRANSFER), points=st.integers(0, 150), side=st.sampled_from(Side), tiers=tiers
+    )
+
+
+def with_rules(terms: Terms, rules: Rules = PLAIN) -> Terms:
+    """The same terms under other rules."""
+    return replace(terms, rules=rules)
+
+
+def all_situations(now: int = 0) -> Iterator[Situation]:
+    """Every situation from `now` on that made-up rules can tell apart."""
+    for tier in (None, *TIERS):
+        for at in range(now, END_OF_TIME + 1):
+            for day in NUMBERS:
+                for month in NUMBERS:
+                    for year in NUMBERS:
+                        yield Situation(at, tier, {Period.DAY: day - 1, Period.MONTH: month - 1, Period.YEAR: year - 1})
+
+
+situations = st.builds(
+    Situation,
+    at=st.integers(0, END_OF_TIME),
+    tier=st.sampled_from([None, *TIERS]),
+    before=st.fixed_dictionaries({period: st.integers(0, 2) for period in Period if period is not Period.TRANSFER}),
+)

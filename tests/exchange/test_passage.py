@@ -1,0 +1,38 @@
+"""Passages: the bounds of a hop lie on the right side, also where amounts are small."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.conversion import convert
+from exchange.passage import Passage
+from exchange.points import Points
+from exchange.pricing import Hop
+from exchange.ratio import Ratio
+from exchange.rules import Bonus, Rules, When
+from exchange.terms import Terms
+from tests.exchange.strategies import make_terms
+
+TRIED_MAX = 600
+
+
+@st.composite
+def bonused(draw: st.DrawFn) -> Terms:
+    """Small terms with a share from some amount on."""
+    ratio = Ratio(Points(draw(st.integers(1, 6))), Points(draw(st.integers(1, 6))))
+    share = Ratio(Points(100), Points(draw(st.integers(1, 100))))
+    bonus = Bonus("more", share=share, when=When(at_least=Points(draw(st.integers(1, 60)))))
+    plain = make_terms(ratio, draw(st.integers(1, 20)), draw(st.integers(1, 7)))
+    return Terms(
+        "trm_1", "prg_a", "prg_b", 1, ratio, plain.minimum, plain.increment, plain.settlement_price, None,
+        rules=Rules(bonuses=(bonus,)),
+    )  # fmt: skip
+
+
+@given(bonused(), st.integers(1, 80))
+def test_total_needed__of_few_points__is_never_more_than_the_least_that_gives_them(terms: Terms, total: int) -> None:
+    hop = Hop(terms)
+    needed = Passage(hop).total_needed(total)
+    tried = range(terms.minimum, TRIED_MAX, terms.increment)
+    least = next(each for each in tried if convert(terms, Points(each), hop.situation).total >= total)
+    assert needed is not None
+    assert needed <= least
