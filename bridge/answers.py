@@ -61,6 +61,8 @@ class Program(TypedDict):
     transferable: bool
     limits: dict[str, Limit]
     credit_limit_micro: int
+    money: str
+    point_value_micro: int | None
     created_at: str
 
 
@@ -200,6 +202,27 @@ class Step(TypedDict):
     at: str
 
 
+class SwapHop(TypedDict):
+    """What a swap does in one direction, before bonuses."""
+
+    from_program_id: str
+    to_program_id: str
+    terms_id: str
+    amount_in: int
+    amount_out: int
+    settlement_micro: int
+
+
+class SwapExtra(TypedDict):
+    """A bonus or a fee of a swap: an operation of its own."""
+
+    operation_id: str
+    kind: str
+    program_id: str
+    points: int
+    state: str
+
+
 class SwapDetail(TypedDict):
     """The other half of a swap: what arrives, where, and under which terms; a holder's own names no quote or terms."""
 
@@ -209,6 +232,9 @@ class SwapDetail(TypedDict):
     quote_id: str | None
     terms_id: str | None
     settlement_micro: int | None
+    path: list[str]
+    hops: list[SwapHop]
+    extras: list[SwapExtra]
 
 
 class Throttle(TypedDict):
@@ -239,6 +265,7 @@ class Operation(TypedDict):
     transaction: str | None
     block: int | None
     swap: SwapDetail | None
+    of_swap: str | None
 
 
 class WalletChallenge(TypedDict):
@@ -364,8 +391,26 @@ class BulkAnswer(TypedDict):
     counts: BulkCounts
 
 
+class Converted(TypedDict):
+    """How a settlement price was converted: `price_micro` of `base`, at so much `quote` for one (an exact fraction)."""
+
+    price_micro: int
+    base: str
+    quote: str
+    rate: str
+    date: str
+    source: str
+
+
+class Warned(TypedDict):
+    """What is no reason to refuse terms, and yet worth a look."""
+
+    type: str
+    detail: str
+
+
 class Terms(TypedDict):
-    """What two programs agreed for one direction."""
+    """What two programs agreed for one direction; `rules` is what its ratio does not say."""
 
     id: str
     from_program_id: str
@@ -376,12 +421,39 @@ class Terms(TypedDict):
     increment: int
     settlement_price_micro: int
     currency: str
+    fx: Converted | None
     managed_cap: int
     wallet_cap: int
+    rules: dict[str, Any]
+    confirmed_ratio: bool
     state: str
+    reason: str | None
+    starts_at: str | None
     effective_at: str | None
     proposed_by: str
     created_at: str
+    warnings: list[Warned]
+
+
+class TermsProposal(TypedDict):
+    """What is proposed for one direction; caps and currency are the service's own where left out.
+
+    The price is in `currency`. `rules` is what the ratio does not say; `confirm_ratio` stands by a ratio that looks
+    inverted.
+    """
+
+    from_program_id: str
+    to_program_id: str
+    ratio: Ratio
+    minimum: int
+    increment: int
+    settlement_price_micro: int
+    currency: NotRequired[str | None]
+    managed_cap: NotRequired[int | None]
+    wallet_cap: NotRequired[int | None]
+    rules: NotRequired[dict[str, Any] | None]
+    starts_at: NotRequired[str | None]
+    confirm_ratio: NotRequired[bool]
 
 
 class TermsPage(TypedDict):
@@ -392,32 +464,168 @@ class TermsPage(TypedDict):
     previous: NotRequired[str | None]
 
 
+class TermsCheck(TypedDict):
+    """What proposing terms would answer: nothing speaks against them but the warnings."""
+
+    settlement_price_micro: int
+    currency: str
+    fx: Converted | None
+    warnings: list[Warned]
+
+
 class ExplanationLine(TypedDict):
-    """One line of how a quote came about."""
+    """One line of how a price came about; `program` is the id of the one whose points it is about."""
 
     label: str
     detail: str
     points: int
+    micro: int | None
+    currency: str | None
+    program: str | None
 
 
-class Quote(TypedDict):
+class Hop(TypedDict):
+    """What a swap does in one direction, before bonuses."""
+
+    from_program_id: str
+    to_program_id: str
+    terms_id: str
+    terms_version: int
+    ratio: Ratio
+    amount_in: int
+    amount_out: int
+    settlement_micro: int
+
+
+class Bonus(TypedDict):
+    """What one bonus adds."""
+
+    name: str
+    points: int
+
+
+class Money(TypedDict):
+    """Micro-units of a currency."""
+
+    micro: int
+    currency: str
+
+
+class Value(TypedDict):
+    """What is given and received in money; `lost_bp` is in hundredths of a percent, `note` says by which rates."""
+
+    given_micro: int
+    received_micro: int
+    currency: str
+    lost_bp: int
+    note: str
+
+
+class Price(TypedDict):
+    """What a swap along `path` burns (`amount_in`, `fee_points`) and brings (`amount_out`, by itself `base_out`)."""
+
+    from_program_id: str
+    to_program_id: str
+    path: list[str]
+    amount_in: int
+    amount_out: int
+    base_out: int
+    bonuses: list[Bonus]
+    fee_points: int
+    fees_money: list[Money]
+    remainder: int
+    nearest_below: int
+    nearest_above: int | None
+    hops: list[Hop]
+    settlement_micro: int
+    currency: str
+    value: Value | None
+    explanation: list[ExplanationLine]
+
+
+class SignedOffer(TypedDict):
+    """A promise (EIP-712), and the exchange operator's signature under it."""
+
+    typed_data: dict[str, Any]
+    signature: str
+    signer: str
+
+
+class Quote(Price):
     """A firm offer: exact in, guaranteed out, until `expires_at`."""
 
     id: str
     member_id: str
     to_member_id: str
-    from_program_id: str
-    to_program_id: str
-    amount_in: int
-    amount_out: int
-    remainder: int
+    tier: str | None
     terms_id: str
     terms_version: int
-    settlement_micro: int
-    currency: str
     expires_at: str
     state: str
-    explanation: list[ExplanationLine]
+    signed: SignedOffer
+
+
+class Routes(TypedDict):
+    """Indicative routes, the best first; unless `complete` a better one may have been missed."""
+
+    items: list[Price]
+    complete: bool
+
+
+class PointValue(TypedDict):
+    """What one point gives in money at home, and what the points received for it do."""
+
+    given_micro: int
+    received_micro: int
+    currency: str
+    lost_bp: int
+    note: str
+
+
+class RateChange(TypedDict):
+    """A change of a direction's ratio; `before` is None where there was none."""
+
+    at: str
+    terms_id: str
+    before: Ratio | None
+    after: Ratio
+
+
+class BoardDirection(TypedDict):
+    """One direction on the board, as it stands now."""
+
+    terms_id: str
+    version: int
+    state: str
+    ratio: Ratio
+    inverse: Ratio
+    minimum: int
+    increment: int
+    fees: list[dict[str, Any]]
+    bonuses: list[dict[str, Any]]
+    changed: RateChange
+    coming: RateChange | None
+    value: PointValue | None
+
+
+class BoardPartner(TypedDict):
+    """A partner: what its points cost (`out`), what they bring (`back`), and what both together leave of a point."""
+
+    program_id: str
+    symbol: str
+    name: str
+    out: BoardDirection | None
+    back: BoardDirection | None
+    round_trip: str | None
+
+
+class Board(TypedDict):
+    """All partners of a program, by symbol."""
+
+    program_id: str
+    symbol: str
+    at: str
+    partners: list[BoardPartner]
 
 
 class Block(TypedDict):
@@ -517,6 +725,21 @@ class PostingStatus(TypedDict):
     breaker: Breaker | None
 
 
+class BarredDirection(TypedDict):
+    """A direction that is not quoted, since points could gain on the way round: `detail` shows it."""
+
+    from_program_id: str
+    to_program_id: str
+    detail: str
+
+
+class MarketStatus(TypedDict):
+    """How many directions are in force, and which are not quoted."""
+
+    directions: int
+    barred: list[BarredDirection]
+
+
 class Totals(TypedDict):
     """Counts of what the ledger holds."""
 
@@ -531,6 +754,7 @@ class Status(TypedDict):
     version: str
     chain: ChainStatus
     posting: PostingStatus
+    market: MarketStatus
     totals: Totals
 
 

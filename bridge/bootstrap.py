@@ -28,13 +28,19 @@ from bridge.chain.finality import FinalityRule
 from bridge.chain.journal import JournalBlock
 from bridge.chain.keystore import EncryptedKeystore, Keystore, WellKnownKeys
 from bridge.chain.rpc import Rpc
+from bridge.fx.sources import rates_of
 from bridge.posting.clock import Clock, system_clock
 from bridge.posting.follower import Follower
+from bridge.posting.gatekeeper import Gatekeeper
 from bridge.posting.hub import Hub
+from bridge.posting.market import MarketKeeper
+from bridge.posting.offers import Offers
 from bridge.posting.poster import Pace, Poster
+from bridge.posting.quoting import Quoting
 from bridge.posting.reconciler import Reconciler
 from bridge.posting.service import Posting
 from bridge.posting.setup import SetUp
+from bridge.posting.vetting import Vetting
 from bridge.settings import Settings
 from bridge.store import blocks, chainstate, keys
 from bridge.store.chainstate import Times
@@ -89,7 +95,8 @@ class DeploymentSlow(Unavailable):
 def serve(settings: Settings) -> None:
     """Run the service until SIGTERM or Ctrl-C; when it returns, everything is stopped and saved.
 
-    Raises DataInUse, SettingsIncomplete, TimesTooLong, ChainError, and ServiceFailed when a bug stopped it.
+    Raises DataInUse, SettingsIncomplete, InvalidFxFile, TimesTooLong, SettlementCurrencyFixed, ChainError, and
+    ServiceFailed when a bug stopped it.
     """
     _log_to_stderr(settings.log_level)
     ending: list[uvicorn.Server] = []
@@ -179,6 +186,7 @@ def deploy(settings: Settings) -> dict[str, object]:
             "transaction": f"0x{record.transaction_hash.hex()}",
             "genesis": f"0x{record.genesis_hash.hex()}",
             **dataclasses.asdict(record.times),
+            "settlement_currency": record.settlement_currency,
         }
         file = settings.data / f"deployment-{record.chain_id}.json"
         write_durably(file, json.dumps(answer, indent=2).encode() + b"\n", mode=0o644)
@@ -234,6 +242,7 @@ class Running(AbstractContextManager[Service]):
 
     def _start(self) -> Service:
         settings = self._settings
+        rates = rates_of(settings)
         lock = _take_data(settings.data)
         self._undo.append(lock.close)
         database = Database.in_file(settings.data / LEDGER_FILE)
@@ -256,7 +265,14 @@ class Running(AbstractContextManager[Service]):
         keystore = _keystore(settings, chain_id)
         finality = _finality(settings)
         set_up = SetUp(rpc, keystore, finality, funds_wei=settings.lane_funds_wei)
-        writer.run(lambda connection: set_up.bind(connection, times=_times(settings), now_ms=self._clock()))
+        writer.run(
+            lambda connection: set_up.bind(
+                connection,
+                times=_times(settings),
+                settlement_currency=settings.settlement_currency,
+                now_ms=self._clock(),
+            )
+        )
         _operator_key(settings.data, writer, self._clock)
         reconciler = Reconciler(database=database, rpc=rpc, clock=self._clock)
         follower = Follower(
@@ -286,6 +302,10 @@ class Running(AbstractContextManager[Service]):
             clock=self._clock,
             on_bug=stop_all,
         )
+        gatekeeper = Gatekeeper()
+        market, vetting = MarketKeeper(gatekeeper), Vetting(gatekeeper, rates)
+        with database.read() as connection, market.open(connection, self._clock()):
+            pass  # read once before anybody waits for it: seconds, where there are tens of thousands of directions
         posting.start()
         self._undo.append(posting.stop)
         service = Service(
@@ -299,6 +319,12 @@ class Running(AbstractContextManager[Service]):
             embedded=embedded,
             finality=finality,
             set_up=set_up,
+            rates=rates,
+            gatekeeper=gatekeeper,
+            market=market,
+            vetting=vetting,
+            quoting=Quoting(market, gatekeeper, vetting),
+            offers=Offers(keystore, chain_id),
             reconciler=reconciler,
             posting=posting,
             bug=bug,

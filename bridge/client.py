@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Any, Self, TypedDict, cast
+from typing import Any, Self, TypedDict, Unpack, cast
 from urllib.parse import quote as url_quote
 from urllib.parse import urlsplit
 
@@ -26,6 +26,7 @@ import httpx2
 from bridge.answers import (
     Audit,
     Balance,
+    Board,
     BulkAnswer,
     EarningRate,
     EarnItem,
@@ -43,11 +44,13 @@ from bridge.answers import (
     ProgramOnChain,
     ProgramPage,
     Quote,
-    Ratio,
     Readiness,
+    Routes,
     Status,
     Terms,
+    TermsCheck,
     TermsPage,
+    TermsProposal,
     Wallet,
     WalletChallenge,
     Wallets,
@@ -205,10 +208,13 @@ class Client:
         limits: Mapping[str, Limit] | None = None,
         transferable: bool = False,
         credit_limit_micro: int | None = None,
+        money: str | None = None,
+        point_value_micro: int | None = None,
     ) -> Program:
         """Ask for a program; its token is being deployed until its state is "active".
 
-        `limits` by name (issuance, redemption, release) and the credit limit are the service's own where left out.
+        `limits` by name (issuance, redemption, release) and the credit limit are the service's own where left out, and
+        so is `money`, the currency for whose micro-units a point is redeemed at home.
         """
         body: dict[str, object] = {
             "name": name,
@@ -222,6 +228,10 @@ class Client:
             body["limits"] = dict(limits)
         if credit_limit_micro is not None:
             body["credit_limit_micro"] = credit_limit_micro
+        if money is not None:
+            body["money"] = money
+        if point_value_micro is not None:
+            body["point_value_micro"] = point_value_micro
         return cast(Program, self._post("/v1/programs", body))
 
     def program(self, program_id: str) -> Program:
@@ -232,6 +242,12 @@ class Client:
         """All programs, page by page."""
         for page in self._pages("/v1/programs", {}, page_items=None):
             yield from cast(ProgramPage, page)["items"]
+
+    def set_point_value(self, program_id: str, *, money: str, point_value_micro: int | None) -> Program:
+        """Say what one point is worth at home, in micro-units of `money`; None: nobody knows."""
+        body = {"money": money, "point_value_micro": point_value_micro}
+        path = f"/v1/programs/{_part(program_id)}/value"
+        return cast(Program, _json(self._send("PUT", path, body=body, repeatable=True)))
 
     def program_on_chain(self, program_id: str) -> ProgramOnChain:
         """What a program's token says now, and the last calls of its guardian and admin."""
@@ -383,33 +399,13 @@ class Client:
 
     # Terms, quotes and swaps
 
-    def propose_terms(
-        self,
-        *,
-        from_program_id: str,
-        to_program_id: str,
-        ratio: Ratio,
-        minimum: int,
-        increment: int,
-        settlement_price_micro: int,
-        currency: str = "USD",
-        managed_cap: int | None = None,
-        wallet_cap: int | None = None,
-    ) -> Terms:
-        """Propose terms for one direction; the other program consents. Caps are the service's own where left out."""
-        body: dict[str, object] = {
-            "from_program_id": from_program_id,
-            "to_program_id": to_program_id,
-            "ratio": ratio,
-            "minimum": minimum,
-            "increment": increment,
-            "settlement_price_micro": settlement_price_micro,
-            "currency": currency,
-        }
-        body |= {
-            name: cap for name, cap in (("managed_cap", managed_cap), ("wallet_cap", wallet_cap)) if cap is not None
-        }
-        return cast(Terms, self._post("/v1/terms", body))
+    def propose_terms(self, **wanted: Unpack[TermsProposal]) -> Terms:
+        """Propose terms for one direction; the other program consents."""
+        return cast(Terms, self._post("/v1/terms", _given(wanted)))
+
+    def check_terms(self, **wanted: Unpack[TermsProposal]) -> TermsCheck:
+        """What proposing the same terms would be answered; nothing changes."""
+        return cast(TermsCheck, self._post("/v1/terms/check", _given(wanted), repeatable=True))
 
     def consent(self, terms_id: str) -> Terms:
         """Consent to the other program's proposal."""
@@ -443,17 +439,60 @@ class Client:
         member_number: str | None = None,
         amount_in: int | None = None,
         amount_out: int | None = None,
+        path: Sequence[str] | None = None,
+        route: str | None = None,
+        tier: str | None = None,
     ) -> Quote:
-        """A firm offer for one of `amount_in` and `amount_out`. Asking again is harmless: offers expire."""
+        """A firm offer for one of `amount_in` and `amount_out`. Asking again is harmless: offers expire.
+
+        It leads along `path`, the ids of the programs from the member's own to the destination; or along the best route
+        by `route` ("points" or "hops"); or, left out, directly.
+        """
         asked = {
             "to_program_id": to_program_id,
             "member_id": member_id,
             "member_number": member_number,
             "amount_in": amount_in,
             "amount_out": amount_out,
+            "path": None if path is None else list(path),
+            "route": route,
+            "tier": tier,
         }
-        body = {name: value for name, value in asked.items() if value is not None}
-        return cast(Quote, self._post("/v1/quotes", body, repeatable=True))
+        return cast(Quote, self._post("/v1/quotes", _given(asked), repeatable=True))
+
+    def routes(
+        self,
+        *,
+        from_program_id: str,
+        to_program_id: str,
+        amount_in: int | None = None,
+        amount_out: int | None = None,
+        best: str | None = None,
+        hops_max: int | None = None,
+        count: int | None = None,
+        tier: str | None = None,
+        member_id: str | None = None,
+    ) -> Routes:
+        """The best routes for one of `amount_in` and `amount_out`, by "points" or "hops": an indication, no offer.
+
+        For a member what is left of the caps counts.
+        """
+        asked = {
+            "from_program_id": from_program_id,
+            "to_program_id": to_program_id,
+            "amount_in": amount_in,
+            "amount_out": amount_out,
+            "best": best,
+            "hops_max": hops_max,
+            "count": count,
+            "tier": tier,
+            "member_id": member_id,
+        }
+        return cast(Routes, self._get("/v1/routes", params=_given(asked)))
+
+    def board(self, program_id: str) -> Board:
+        """All partners of a program, with what points cost there and bring here."""
+        return cast(Board, self._get("/v1/board", params={"program_id": program_id}))
 
     def show_quote(self, quote_id: str) -> Quote:
         """One quote."""
@@ -543,8 +582,8 @@ class Client:
         replayed = response.headers.get("Idempotency-Replayed", "").lower() == "true"
         return Posted(cast(Operation, _json(response)), replayed)
 
-    def _get(self, path: str, *, timeout_s: float | None = None) -> Any:
-        return _json(self._send("GET", path, repeatable=True, timeout_s=timeout_s))
+    def _get(self, path: str, *, params: Mapping[str, Any] | None = None, timeout_s: float | None = None) -> Any:
+        return _json(self._send("GET", path, params=params, repeatable=True, timeout_s=timeout_s))
 
     def _post(self, path: str, body: Mapping[str, Any] | None, *, repeatable: bool = False) -> Any:
         return _json(self._send("POST", path, body=body, repeatable=repeatable))
@@ -575,7 +614,7 @@ class Client:
         *,
         repeatable: bool,
         body: Mapping[str, Any] | None = None,
-        params: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
         raise_for: bool = True,
@@ -626,6 +665,11 @@ class Client:
         """Doubling from BACKOFF_S_FIRST; half of it by chance, so that many clients do not return as one."""
         full = min(BACKOFF_S_FIRST * (1 << (attempt - 1)), BACKOFF_S_MAX)
         return full / 2 + full / 2 * self._chance()
+
+
+def _given(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What is not left out."""
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def _timeout(read_s: float) -> httpx2.Timeout:

@@ -57,6 +57,9 @@ class Settings(BaseSettings):
         description="seconds of a period of the caps on swaps; fixed when the exchange is deployed",
     )
     quote_life_s: int = Field(default=60, ge=1, le=300, description="seconds for which a quote is firm")
+    open_quotes_max: int = Field(
+        default=5, ge=1, le=100, description="open quotes of one member, since each reserves part of its terms' caps"
+    )
     batch_life_s: int = Field(default=600, ge=5, le=86_400, description="seconds after which the chain refuses a batch")
     batch_linger_ms: int = Field(
         default=150, ge=0, le=60_000, description="how long an operation waits for company in its batch"
@@ -66,6 +69,21 @@ class Settings(BaseSettings):
     )
     lane_funds_wei: int = Field(
         default=10**18, ge=0, description="what a new signing account receives where it has nothing"
+    )
+    settlement_currency: str = Field(
+        default="USD",
+        pattern="^[A-Z]{3}$",
+        description="ISO 4217 code of the currency of positions and prices; fixed when the exchange is deployed",
+    )
+    fx_file: Path | None = Field(
+        default=None,
+        description="TOML file of fixed rates of exchange, asked before the ECB's: pegs, and what the ECB lacks",
+    )
+    fx_age_max_days: int | None = Field(
+        default=None,
+        ge=0,
+        le=36_500,
+        description="days after which the ECB's last rate is too old to be used; by default it never is",
     )
     requests_per_second: int = Field(default=2000, ge=1, le=1_000_000, description="rate limit of one API key")
     log_level: Literal["debug", "info", "warning", "error"] = "info"

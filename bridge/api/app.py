@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from bridge.api import (
     audit,
+    board,
     earns,
     events,
     health,
@@ -20,6 +21,7 @@ from bridge.api import (
     quotes,
     redemptions,
     releases,
+    routes,
     swaps,
     terms,
     wallets,
@@ -40,6 +42,8 @@ RESOURCES = (
     releases,
     holder_calls,
     terms,
+    board,
+    routes,
     quotes,
     swaps,
     operations,

@@ -16,13 +16,19 @@ from bridge.chain.embedded import EmbeddedChain
 from bridge.chain.finality import FinalityRule
 from bridge.chain.rpc import Rpc
 from bridge.posting.clock import Clock
+from bridge.posting.gatekeeper import Gatekeeper
 from bridge.posting.hub import Hub
+from bridge.posting.market import MarketKeeper
+from bridge.posting.offers import Offers
+from bridge.posting.quoting import Quoting
 from bridge.posting.reconciler import Reconciler
 from bridge.posting.service import Posting
 from bridge.posting.setup import SetUp
+from bridge.posting.vetting import Vetting
 from bridge.settings import Settings
 from bridge.store.database import Database
 from bridge.store.writer import LedgerWriter, SharedCommand
+from exchange.fx import RateSource
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
@@ -42,6 +48,12 @@ class Service:
     embedded: EmbeddedChain | None
     finality: FinalityRule
     set_up: SetUp
+    rates: RateSource
+    gatekeeper: Gatekeeper
+    market: MarketKeeper
+    vetting: Vetting
+    quoting: Quoting
+    offers: Offers
     reconciler: Reconciler
     posting: Posting
     bug: threading.Event

@@ -3,12 +3,14 @@
 import importlib.metadata
 from typing import Annotated
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Response
 
 from bridge.api.access import Caller, Operator
 from bridge.api.context import Service, TheService
 from bridge.api.shapes import Answer, hexadecimal, problem_answers
 from bridge.chain.errors import ChainError
+from bridge.posting import gatekeeper
 from bridge.store import batches, blocks, chainstate, lanes, members, operations, programs
 
 #: Blocks that the ledger may be behind the chain and still be ready.
@@ -63,6 +65,21 @@ class PostingStatus(Answer):
     breaker: Breaker | None
 
 
+class BarredDirection(Answer):
+    """A direction that is not quoted, since points could gain on the way round: `detail` shows it."""
+
+    from_program_id: str
+    to_program_id: str
+    detail: str
+
+
+class MarketStatus(Answer):
+    """How many directions are in force and quoted, and which are not."""
+
+    directions: int
+    barred: list[BarredDirection]
+
+
 class Totals(Answer):
     """What the ledger holds."""
 
@@ -77,6 +94,7 @@ class Status(Answer):
     version: str
     chain: ChainStatus
     posting: PostingStatus
+    market: MarketStatus
     totals: Totals
 
 
@@ -133,6 +151,7 @@ def status(service: TheService, _: Annotated[None, Depends(_known)]) -> Status:
         )
         in_flight = batches.count_unmined(connection, now_ms)
         throttled = batches.count_throttled(connection)
+        market = _market(service, connection, now_ms)
     indexed = 0 if tip is None else tip.number
     return Status(
         version=importlib.metadata.version("sarraf"),
@@ -153,7 +172,26 @@ def status(service: TheService, _: Annotated[None, Depends(_known)]) -> Status:
             oldest_waiting_s=None if waiting.oldest_ms is None else (now_ms - waiting.oldest_ms) / 1000,
             breaker=None if reason is None else Breaker(reason=reason),
         ),
+        market=market,
         totals=totals,
+    )
+
+
+def _market(service: Service, connection: sa.Connection, now_ms: int) -> MarketStatus:
+    barred = service.gatekeeper.barred(connection, now_ms)
+    names = gatekeeper.names(connection) if barred else {}
+    with service.market.open(connection, now_ms) as market:
+        directions = len(market)
+    return MarketStatus(
+        directions=directions,
+        barred=[
+            BarredDirection(
+                from_program_id=source,
+                to_program_id=destination,
+                detail=f"points could gain on the way round: {cycle.describe(names)}",
+            )
+            for (source, destination), cycle in barred.items()
+        ],
     )
 
 

@@ -33,8 +33,35 @@ class ThrottleDetail(Answer):
     available: int
 
 
+class SwapHop(Answer):
+    """What a swap does in one direction, before bonuses; `settlement_micro` is what its source comes to owe for it."""
+
+    from_program_id: str
+    to_program_id: str
+    terms_id: str
+    amount_in: int
+    amount_out: int
+    settlement_micro: int
+
+
+class SwapExtra(Answer):
+    """A bonus or a fee of a swap: an operation of its own, in the program whose points they are.
+
+    It is accepted with the swap, goes its own way once that is final, and never fails unless the swap does.
+    """
+
+    operation_id: str
+    kind: str
+    program_id: str
+    points: int
+    state: str
+
+
 class SwapDetail(Answer):
-    """The other half of a swap. One that a holder made with a wallet has no quote and names no terms."""
+    """The other half of a swap. One that a holder made with a wallet has no quote, and names no terms or hops.
+
+    `points_out` is what the swap itself brings; bonuses are among the `extras`.
+    """
 
     to_program_id: str
     to_member_id: str | None
@@ -42,10 +69,13 @@ class SwapDetail(Answer):
     quote_id: str | None
     terms_id: str | None
     settlement_micro: int | None
+    path: list[str]
+    hops: list[SwapHop]
+    extras: list[SwapExtra]
 
 
 class OperationAnswer(Answer):
-    """One accepted request that changes points, and how far it has come."""
+    """One accepted request that changes points, and how far it has come; `of_swap` is a bonus's or a fee's swap."""
 
     id: str
     kind: str
@@ -64,6 +94,7 @@ class OperationAnswer(Answer):
     transaction: str | None
     block: int | None
     swap: SwapDetail | None
+    of_swap: str | None
 
 
 #: A request that changes points answers 200 instead of 202 when the operation is done.
@@ -131,7 +162,8 @@ def answer(one: Operation) -> OperationAnswer:
         throttled=None if one.throttled is None else ThrottleDetail(**one.throttled),
         transaction=hexadecimal(one.transaction_hash),
         block=one.block_number,
-        swap=None if one.swap is None else SwapDetail(**dataclasses.asdict(one.swap)),
+        swap=None if one.swap is None else SwapDetail(**dataclasses.asdict(one.swap), path=one.swap.path),
+        of_swap=one.after_id,
     )
 
 
@@ -159,6 +191,10 @@ async def accepted(
 
 
 def _as_accepted(found: Operation) -> Operation:
+    side = found.swap
+    if side is not None:
+        accepted_with = [dataclasses.replace(one, state=OperationState.ACCEPTED.value) for one in side.extras]
+        side = dataclasses.replace(side, extras=tuple(accepted_with))
     return dataclasses.replace(
         found,
         state=OperationState.ACCEPTED.value,
@@ -170,6 +206,7 @@ def _as_accepted(found: Operation) -> Operation:
         final_ms=None,
         transaction_hash=None,
         block_number=None,
+        swap=side,
     )
 
 

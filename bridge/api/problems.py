@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from bridge.forms.faults import faults_of
 from exchange.errors import (
     Conflict,
     Forbidden,
@@ -140,13 +141,21 @@ async def _misshapen(request: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     if first["type"] == "json_invalid":
         return _answer(request, _problem("invalid-json", 400, "the body is not valid JSON"))
-    slug = {"extra_forbidden": "unknown-field", "missing": "missing-field"}.get(first["type"], "invalid-request")
     context = first.get("ctx", {})
+    if "detail" in context:  # a form that the rules of the exchange refuse
+        return _answer(request, _fault(first))
+    slug = {"extra_forbidden": "unknown-field", "missing": "missing-field"}.get(first["type"], "invalid-request")
     limit = next((context[name] for name in _LIMITS if name in context), None)
     nearest = limit if first["type"] in ("less_than_equal", "greater_than_equal") else None
     field = _field(first["loc"])
     detail = "this field is not known here" if slug == "unknown-field" else str(first["msg"])
     return _answer(request, _problem(slug, 422, f"{field}: {detail}", field=field, limit=limit, nearest=nearest))
+
+
+def _fault(error: Any) -> Problem:
+    # The first part of the place says where the form stood, as in _field.
+    (fault,) = faults_of([error | {"loc": error["loc"][1:]}], BaseModel)
+    return _problem(fault.type, 422, fault.detail, field=fault.field, limit=fault.limit, nearest=fault.nearest)
 
 
 _LIMITS = ("le", "ge", "lt", "gt", "max_length", "min_length", "pattern")

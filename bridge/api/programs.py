@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import Field, StrictBool
 
-from bridge.api.access import Operator, Reader
+from bridge.api.access import Operator, Reader, TermsKeeper
 from bridge.api.context import Service, TheService
 from bridge.api.shapes import Answer, Body, PageAsk, Whole, hex_of, hexadecimal, problem_answers, time_of
 from bridge.store import keys, lanes, limits, programs
@@ -17,6 +17,7 @@ from bridge.store.programs import NewProgram, Program
 from exchange.earning import EarningRate
 from exchange.errors import Forbidden, Invalid, InvalidRatio
 from exchange.points import MICRO_UNITS_MAX, POINTS_MAX, Points
+from exchange.terms import PRICE_MAX
 
 NAME_LENGTH_MAX = 64
 CURRENCY_LENGTH_MAX = 32
@@ -62,6 +63,22 @@ class LimitsBody(Body):
         return {name: Bounds(**getattr(self, name).model_dump()) for name in limits.NAMES}
 
 
+Money = Annotated[
+    str, Field(pattern="^[A-Z]{3}$", description="ISO 4217 code of what its points are redeemed for at home")
+]
+PointValueMicro = Annotated[
+    Whole,
+    Field(ge=1, le=PRICE_MAX, description="what one point is worth at home, in micro-units of `money`; null: unknown"),
+]
+
+
+class ValueBody(Body):
+    """What one point is worth when it is redeemed at home."""
+
+    money: Money
+    point_value_micro: PointValueMicro | None
+
+
 class ProgramBody(Body):
     """A new program."""
 
@@ -79,6 +96,8 @@ class ProgramBody(Body):
     credit_limit_micro: Annotated[
         Whole, Field(ge=0, le=MICRO_UNITS_MAX, description="what it may come to owe by swaps, in micro-units")
     ] = programs.CREDIT_LIMIT_MICRO
+    money: Money = programs.MONEY
+    point_value_micro: PointValueMicro | None = None
 
 
 class ProgramAnswer(Answer):
@@ -99,6 +118,8 @@ class ProgramAnswer(Answer):
     transferable: bool
     limits: LimitsBody
     credit_limit_micro: int
+    money: str
+    point_value_micro: int | None
     created_at: str
 
 
@@ -143,6 +164,8 @@ async def create(body: ProgramBody, service: TheService, _: Operator) -> Program
         limits=body.limits.bounds(),
         transferable=body.transferable,
         credit_limit_micro=body.credit_limit_micro,
+        money=body.money,
+        point_value_micro=body.point_value_micro,
     )
     async with service.creating_program:
         first = service.read(lanes.next_key_index)
@@ -165,6 +188,17 @@ def list_all(service: TheService, _: Reader, ask: PageAsk) -> ProgramPage:
 def show(program_id: str, service: TheService, _: Reader) -> ProgramAnswer:
     """One program."""
     return _answer(service, service.read(lambda connection: programs.by_id(connection, program_id)))
+
+
+@router.put("/programs/{program_id}/value", responses=problem_answers(401, 403, 404, 422))
+async def set_value(program_id: str, body: ValueBody, service: TheService, caller: TermsKeeper) -> ProgramAnswer:
+    """Say what one point is worth when it is redeemed at home; firm quotes keep what they said."""
+    if caller.program_id not in (None, program_id):
+        raise Forbidden("only the program itself, or an operator, says what its points are worth", field="program_id")
+    made = await service.write(
+        lambda connection: programs.worth_at_home(connection, program_id, body.money, body.point_value_micro)
+    )
+    return _answer(service, made)
 
 
 @router.post("/programs/{program_id}/keys", status_code=201, responses=problem_answers(401, 403, 404, 409, 422))
@@ -214,5 +248,7 @@ def _answer(service: Service, one: Program) -> ProgramAnswer:
         transferable=one.transferable,
         limits=LimitsBody(**{name: LimitBody(**asdict(each)) for name, each in bounds.items()}),
         credit_limit_micro=one.credit_limit_micro,
+        money=one.money,
+        point_value_micro=one.point_value_micro,
         created_at=time_of(one.created_ms),
     )

@@ -31,6 +31,13 @@ class Answer(BaseModel):
     """A response's body."""
 
 
+class RatioShape(Body):
+    """`from_units` source points become `to_units` destination points."""
+
+    from_units: StrictInt
+    to_units: StrictInt
+
+
 #: A whole number that is written as one: neither 1.0 nor "1" nor true.
 Whole = StrictInt
 

@@ -48,6 +48,9 @@ class Keystore(Protocol):
     def sign_transaction(self, index: int, fields: TransactionFields) -> Signed:
         """Signs `fields` with the key of this index. The same fields give the same bytes."""
 
+    def sign_typed_data(self, index: int, message: dict[str, Any]) -> bytes:
+        """Signs a message of `typed_data` (EIP-712): 65 bytes, of the two forms the lower. Twice gives the same."""
+
 
 class _DerivedKeys:
     """Accounts derived from one seed, each at most once."""
@@ -70,6 +73,10 @@ class _DerivedKeys:
         """Signs `fields` with the key of this index. The same fields give the same bytes."""
         signed = self._account(index).sign_transaction(_signable(fields))
         return Signed(raw=bytes(signed.raw_transaction), hash=bytes(signed.hash))
+
+    def sign_typed_data(self, index: int, message: dict[str, Any]) -> bytes:
+        """Signs a message of `typed_data` (EIP-712): 65 bytes, of the two forms the lower. Twice gives the same."""
+        return bytes(self._account(index).sign_typed_data(full_message=message).signature)
 
     def _account(self, index: int) -> LocalAccount:
         from eth_account import Account
@@ -97,6 +104,11 @@ class WellKnownKeys(_DerivedKeys):
         """Signs for local chains only; raises `KeysRefused` otherwise."""
         _refuse_public_chain(fields.chain_id)
         return super().sign_transaction(index, fields)
+
+    def sign_typed_data(self, index: int, message: dict[str, Any]) -> bytes:
+        """Signs for local chains only; raises `KeysRefused` otherwise."""
+        _refuse_public_chain(message["domain"]["chainId"])
+        return super().sign_typed_data(index, message)
 
 
 class EncryptedKeystore(_DerivedKeys):

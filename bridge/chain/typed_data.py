@@ -1,12 +1,15 @@
-"""What holders of wallets sign (EIP-712), as the JSON that `eth_signTypedData_v4` takes.
+"""What holders of wallets sign, and what the exchange promises (EIP-712): the JSON that `eth_signTypedData_v4` takes.
 
 The field names and their order are the contracts' own: another spelling gives another hash, and the contract says no.
-Every number here is below 2^53, so that also a wallet written in JavaScript shows it exactly.
+A promise is read by no contract: whoever was given it shows it to whom they like. Every number here is below 2^53, so
+that also a wallet written in JavaScript shows it exactly.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from eth_hash.auto import keccak
 
 from bridge.chain.signin import checksummed
 
@@ -78,6 +81,45 @@ def swap(
         ("uint256 minOut", min_out),
         ("uint256 nonce", nonce),
         ("uint256 deadline", deadline),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What a firm quote promises: `amount_in` and `fee_points` are burned, `amount_out` arrives, `bonus` of it apart.
+
+    `path` is the tokens from first to last and `versions` those of the terms of each hop. Until `deadline`, in unix
+    seconds, the quote can be accepted.
+    """
+
+    id: str
+    path: Sequence[bytes]
+    versions: Sequence[int]
+    member_id: str
+    amount_in: int
+    amount_out: int
+    bonus: int
+    fee_points: int
+    deadline: int
+
+
+def quote(domain: Domain, promise: Promise) -> dict[str, Any]:
+    """A firm quote, signed by the exchange's operator. The domain is the exchange's.
+
+    The member stands in it by the hash of their id, so that it can be shown around without saying whose it is.
+    """
+    return _typed(
+        domain,
+        "Quote",
+        ("string id", promise.id),
+        ("address[] path", [checksummed(each) for each in promise.path]),
+        ("uint256[] versions", list(promise.versions)),
+        ("bytes32 member", f"0x{keccak(promise.member_id.encode()).hex()}"),
+        ("uint256 amountIn", promise.amount_in),
+        ("uint256 amountOut", promise.amount_out),
+        ("uint256 bonus", promise.bonus),
+        ("uint256 feePoints", promise.fee_points),
+        ("uint256 deadline", promise.deadline),
     )
 
 

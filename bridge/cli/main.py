@@ -18,6 +18,7 @@ from bridge.cli import (
     member,
     operation,
     program,
+    quote,
     service,
     swap,
     terms,
@@ -58,7 +59,7 @@ def root(
     context.obj = Target(url, key_file, data)
 
 
-for module in (dev, service, demo, swap, balance, audit, doctor):
+for module in (dev, service, demo, quote, swap, balance, audit, doctor):
     module.register(app)
 for name, group in (
     ("program", program.app),

@@ -21,6 +21,9 @@ WAIT_S_MAX = 120.0
 #: What a key has unless it is told otherwise: all that daily work needs, so not `powers`.
 SCOPES = ("earn", "redeem", "swap", "terms", "members", "read")
 
+#: Said in place of a value that nobody knows.
+UNKNOWN = "unknown"
+
 app = typer.Typer(help="Loyalty programs and their keys.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="PROGRAM", help="A program's symbol or id.")]
@@ -46,6 +49,10 @@ def create(
     credit_limit_micro: Annotated[
         int | None, typer.Option(help="What it may come to owe by swaps, in millionths of the currency.")
     ] = None,
+    point_value: Annotated[
+        str | None, typer.Option(help="What one point is worth when redeemed at home, such as 0.008.")
+    ] = None,
+    money: Annotated[str | None, typer.Option(help="ISO 4217 code of what that is in; else USD.")] = None,
     wait: Annotated[bool, typer.Option(help="Wait until its token is deployed.")] = True,
     json: Json = False,
 ) -> None:
@@ -60,6 +67,8 @@ def create(
             limits=dict(map(_limit, limit)) if limit else None,
             transferable=transferable,
             credit_limit_micro=credit_limit_micro,
+            money=money,
+            point_value_micro=None if point_value is None else _micro(point_value),
         )
         if wait:
             made = _active(client, made)
@@ -82,6 +91,24 @@ def show(context: typer.Context, program: Name, json: Json = False) -> None:
     with connect(context) as client:
         found = find_program(client, program)
     _show(found, json)
+
+
+@app.command()
+def value(
+    context: typer.Context,
+    program: Name,
+    point_value: Annotated[
+        str, typer.Argument(metavar="VALUE", help="What one point is worth at home, such as 0.008; or unknown.")
+    ],
+    money: Annotated[str | None, typer.Option(help="ISO 4217 code of what that is in; else as it was.")] = None,
+    json: Json = False,
+) -> None:
+    """Say what one point of a program is worth when it is redeemed at home."""
+    micro = None if point_value == UNKNOWN else _micro(point_value)
+    with connect(context) as client:
+        found = find_program(client, program)
+        made = client.set_point_value(found["id"], money=money or found["money"], point_value_micro=micro)
+    _show(made, json)
 
 
 @app.command()
@@ -190,6 +217,14 @@ def _limit(text: str) -> tuple[str, Limit]:
     if match is None:
         raise CliError(f"{text!r} is no limit: write its name, capacity and refill, such as issuance=1000000:50")
     return match[1], {"capacity": int(match[2]), "refill_per_second": int(match[3])}
+
+
+def _micro(text: str) -> int:
+    """A decimal number as millionths, exactly."""
+    match = re.fullmatch(r"([0-9]{1,9})(?:\.([0-9]{1,6}))?", text.strip())
+    if match is None:
+        raise CliError(f"{text!r} is no value of a point: write a number with at most six decimals, such as 0.008")
+    return int(match[1]) * 1_000_000 + int((match[2] or "").ljust(6, "0"))
 
 
 def _active(client: Client, program: Program) -> Program:

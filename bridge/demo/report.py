@@ -8,11 +8,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bridge.answers import Audit, AuditedProgram
+from bridge.answers import Audit, AuditedProgram, Quote
 from bridge.demo.events import Period
 from bridge.demo.replay import Tally
 from bridge.demo.setup import Enrolment
 from bridge.demo.swaps import Swaps
+from bridge.explained import explained
 
 DIFFERING_SHOWN_MAX = 20
 
@@ -44,7 +45,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The result of one run of the demo."""
+    """The result of one run of the demo; `example` is the quote of a swap over a route, if there was one."""
 
     period: str
     rows: tuple[Row, ...]
@@ -57,6 +58,12 @@ class Report:
     links_refused: int
     coupons_not_member: int
     times: Times = field(default_factory=Times)
+    example: Quote | None = None
+
+    @property
+    def symbols(self) -> dict[str, str]:
+        """The programs' symbols by id."""
+        return {row["program_id"]: row["symbol"] for row in self.audit["programs"]}
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -70,6 +77,7 @@ class Report:
             f"coupons refused{_reasons(self.tally.redeemed.refused)}": self.tally.redeemed.refused.total(),
             f"swaps refused{_reasons(self.swaps.refused)}": self.swaps.refused.total(),
             "swaps failed": self.swaps.failed,
+            "bonuses failed": self.swaps.bonuses_failed,
             "households that could not be linked": self.links_refused,
         }
         found = [f"{count:,} {what}" for what, count in counted.items() if count]
@@ -100,12 +108,26 @@ class Report:
                 "replayed": self.swaps.replayed,
                 "too_few": self.swaps.too_few,
                 "failed": self.swaps.failed,
+                "bonuses": self.swaps.bonuses,
                 "refused": dict(self.swaps.refused),
             },
+            "route": self.route,
             "members": self.members,
             "members_created": self.members_created,
             "households_linked": self.households_linked,
             "seconds": {**asdict(self.times), "whole_s": self.times.whole_s},
+        }
+
+    @property
+    def route(self) -> dict[str, Any] | None:
+        """The example, with symbols in place of ids and its explanation line by line."""
+        if self.example is None:
+            return None
+        return {
+            "path": [self.symbols.get(program, program) for program in self.example["path"]],
+            "amount_in": self.example["amount_in"],
+            "amount_out": self.example["amount_out"],
+            "explanation": explained(self.example["explanation"], self.symbols),
         }
 
 
@@ -122,6 +144,7 @@ def make_report(
     program_ids: Mapping[str, str],
     not_member: int,
     times: Times,
+    example: Quote | None = None,
 ) -> Report:
     """Put the parts together; `program_ids` names the demo's programs by kind of shop."""
     audited = {row["program_id"]: row for row in audit["programs"]}
@@ -137,14 +160,16 @@ def make_report(
         links_refused=enrolment.links_refused,
         coupons_not_member=not_member,
         times=times,
+        example=example,
     )
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the report: the programs, the gas, what was counted, and the verdict last."""
+    """Print the report: the programs, the gas, a swap over a route, what was counted, and the verdict last."""
     console.print()
     console.print(_programs(report))
     console.print(_gas(report))
+    _show_example(report, console)
     for line in _lines(report):
         console.print(line, highlight=False)
     _show_verdict(report, console)
@@ -158,7 +183,7 @@ def _programs(report: Report) -> Table:
         table.add_column(f"{row.audited['name']} ({row.audited['symbol']})", justify="right")
     lines: tuple[tuple[str, Callable[[Row], int]], ...] = (
         ("events", lambda row: row.events),
-        ("points earned", lambda row: row.audited["points_earned"]),
+        ("points earned, bonuses", lambda row: row.audited["points_earned"]),
         ("points redeemed", lambda row: row.audited["points_redeemed"]),
         ("swapped in", lambda row: row.audited["swapped_in"]),
         ("swapped out", lambda row: row.audited["swapped_out"]),
@@ -178,7 +203,7 @@ def _gas(report: Report) -> Table:
     for heading in ("batches", "items", "gas", "gas per item"):
         table.add_column(heading, justify="right")
     postings = [
-        (f"{row.audited['symbol']} earns, redemptions", row.audited["batches"], *_work(row.audited))
+        (f"{row.audited['symbol']} earns, bonuses, redemptions", row.audited["batches"], *_work(row.audited))
         for row in report.rows
     ]
     swaps = [
@@ -189,6 +214,21 @@ def _gas(report: Report) -> Table:
         each = f"{gas / items:,.0f}" if items else "-"
         table.add_row(label, f"{batches:,}", f"{items:,}", f"{gas:,}", each)
     return table
+
+
+def _show_example(report: Report, console: Console) -> None:
+    """One quote over a route, line by line as the household saw it."""
+    route = report.route
+    if route is None:
+        return
+    path = " > ".join(route["path"])
+    console.print(
+        f"The largest swap over a route, {path}: {route['amount_in']:,} {route['path'][0]} became"
+        f" {route['amount_out']:,} {route['path'][-1]}",
+        highlight=False,
+    )
+    for line in route["explanation"]:
+        console.print(f"  {line}", highlight=False, markup=False)
 
 
 def _work(program: AuditedProgram) -> tuple[int, int]:
@@ -212,7 +252,7 @@ def _lines(report: Report) -> list[str]:
         f" {redeemed.replayed:,} replayed, {redeemed.short:,} refused (too few points),"
         f" {redeemed.refused.total():,} refused otherwise, {report.coupons_not_member:,} not a member",
         f"Swaps      {swaps.made:,} made, {swaps.replayed:,} replayed, {swaps.too_few:,} below the minimum,"
-        f" {swaps.refused.total():,} refused, {swaps.failed:,} failed",
+        f" {swaps.refused.total():,} refused, {swaps.failed:,} failed; {swaps.bonuses:,} with a bonus",
         f"Members    {report.members:,} ({report.members_created:,} new),"
         f" {report.households_linked:,} households linked",
         f"Time       {times.whole_s:,.1f} s: setup {times.setup_s:,.1f}, replay {times.replay_s:,.1f},"

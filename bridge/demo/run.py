@@ -16,7 +16,7 @@ from bridge.demo.report import Report, Times, make_report
 from bridge.demo.settle import wait_until_final
 from bridge.demo.setup import ClientFactory, agree_terms, enrol, open_programs
 from bridge.demo.state import State
-from bridge.demo.swaps import known_swaps, swap_all
+from bridge.demo.swaps import count_bonuses, known_swaps, routed_example, swap_all
 
 # The service writes what arrives together in one transaction: more callers, fewer transactions.
 WORKERS = 16
@@ -79,11 +79,13 @@ def run(
         swaps = swap_all(sides, enrolment, deals, options.period, console, options.workers)
         wait_until_final(operator, console)
         swaps.failed = len(known_swaps(sides, state="failed"))
+        count_bonuses(sides, swaps)
+        example = routed_example(sides)
         times.swaps_s = lap()
         audit = operator.audit()
         times.audit_s = lap()
     ids = {kind: side.id for kind, side in sides.items()}
-    return make_report(options.period, audit, tally, swaps, enrolment, ids, not_member, times)
+    return make_report(options.period, audit, tally, swaps, enrolment, ids, not_member, times, example)
 
 
 class _Laps:

@@ -4,8 +4,9 @@ The rates are invented. They are set so that a point's worth differs from progra
 swap costs a little: no cycle of swaps ends with more points than it began.
 """
 
-from dataclasses import dataclass
-from itertools import permutations
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from bridge.answers import EarningRate, Limit, Ratio
 
@@ -27,7 +28,10 @@ KEY_SCOPES = ("earn", "redeem", "swap", "terms", "members", "read")
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """One program: for every full `per_cents` cents spent, `points` points."""
+    """One program: for every full `per_cents` cents spent, `points` points.
+
+    `value_micro` is what one of its points is worth when it is redeemed at home, in micro-dollars.
+    """
 
     kind: str
     name: str
@@ -35,6 +39,7 @@ class Scheme:
     currency: str
     points: int
     per_cents: int
+    value_micro: int
 
     @property
     def earning_rate(self) -> EarningRate:
@@ -48,7 +53,10 @@ class Scheme:
 
 @dataclass(frozen=True, slots=True)
 class Deal:
-    """Terms of one direction. `price_micro` is what a destination point costs, in micro-dollars."""
+    """Terms of one direction. `price_micro` is what a destination point costs, in micro-dollars.
+
+    `rules` is what the ratio does not say, as the API takes it.
+    """
 
     source: str
     destination: str
@@ -57,6 +65,7 @@ class Deal:
     minimum: int
     increment: int
     price_micro: int
+    rules: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def ratio(self) -> Ratio:
@@ -65,19 +74,21 @@ class Deal:
 
 
 SCHEMES = {
-    "grocery": Scheme("grocery", "Basket", "BSKT", "Basket points", points=1, per_cents=100),
-    "drugstore": Scheme("drugstore", "Remedy", "RMDY", "Remedy points", points=5, per_cents=100),
-    "fuel": Scheme("fuel", "Octane", "OCTN", "Octane points", points=2, per_cents=100),
+    "grocery": Scheme("grocery", "Basket", "BSKT", "Basket points", points=1, per_cents=100, value_micro=10_000),
+    "drugstore": Scheme("drugstore", "Remedy", "RMDY", "Remedy points", points=5, per_cents=100, value_micro=2_000),
+    "fuel": Scheme("fuel", "Octane", "OCTN", "Octane points", points=2, per_cents=100, value_micro=5_000),
 }
 
-# A Basket point is worth 10,000 micro-dollars to its program, an Octane point 5,000, a Remedy point 2,000.
+FULL_TANK = {"name": "full tank", "share": "10%", "when": {"at_least": 45}}
+
+# Each price is what a point of the destination is worth at home: its program neither gains nor loses by the swap.
 DEALS = (
     Deal("drugstore", "grocery", 6, 1, minimum=30, increment=6, price_micro=10_000),
     Deal("grocery", "drugstore", 1, 4, minimum=10, increment=1, price_micro=2_000),
     Deal("fuel", "grocery", 5, 2, minimum=25, increment=5, price_micro=10_000),
-    Deal("grocery", "fuel", 3, 5, minimum=30, increment=3, price_micro=5_000),
-    Deal("drugstore", "fuel", 3, 1, minimum=30, increment=3, price_micro=5_000),
+    Deal("grocery", "fuel", 3, 5, minimum=15, increment=3, price_micro=5_000, rules={"bonuses": [FULL_TANK]}),
     Deal("fuel", "drugstore", 1, 2, minimum=20, increment=1, price_micro=2_000),
 )
 
-assert {(deal.source, deal.destination) for deal in DEALS} == set(permutations(SCHEMES, 2))
+# The drugstore and the fuel stations agreed on one direction only. The other leads by way of the grocery.
+ROUTED = ("drugstore", "fuel")

@@ -63,6 +63,7 @@ def open_programs(operator: Client, clients: ClientFactory, state: State) -> dic
                 earning_rate=scheme.earning_rate,
                 limits=LIMITS,
                 credit_limit_micro=CREDIT_LIMIT_MICRO,
+                point_value_micro=scheme.value_micro,
             )
     sides: dict[str, Side] = {}
     for kind, scheme in SCHEMES.items():
@@ -94,7 +95,7 @@ def _active(operator: Client, program: Program) -> Program:
 
 
 def agree_terms(sides: Mapping[str, Side]) -> dict[tuple[str, str], Deal]:
-    """Terms in every direction: proposed by the source's program, consented by the destination's.
+    """Terms in each agreed direction: proposed by the source's program, consented by the destination's.
 
     All are proposed before any is waited for, since each takes a transaction.
     """
@@ -135,6 +136,7 @@ def _propose(deal: Deal, sides: Mapping[str, Side]) -> Terms:
         increment=deal.increment,
         settlement_price_micro=deal.price_micro,
         managed_cap=MANAGED_CAP,
+        rules=dict(deal.rules),
     )
 
 

@@ -1,5 +1,8 @@
 """After the purchases: linked households swap points between programs, each at a quoted price.
 
+Most swap in a direction for which there are terms. Those who want fuel for drugstore points swap over a route: there
+are no such terms, but the drugstore has some with the grocery, and the grocery with the fuel stations.
+
 Who swaps what depends on the household alone, and no program both gives and receives for one household, so
 that a second run plans what the first one planned. Which swaps were made then, the service tells: each has a
 key made of household, direction and period. What is found under its key needs no new quote, and is not made
@@ -13,15 +16,17 @@ from typing import Literal
 
 from rich.console import Console
 
-from bridge.answers import Member, Operation
+from bridge.answers import Member, Operation, Quote
 from bridge.client import ProblemAnswer
 from bridge.demo.events import Period
 from bridge.demo.households import share
-from bridge.demo.scheme import Deal
+from bridge.demo.scheme import ROUTED, Deal
 from bridge.demo.setup import Enrolment, Side
 from bridge.demo.work import progress, spread
 
 TO_FUEL_ONE_IN = 4
+# Programs on the path of a swap that takes no route.
+DIRECT_PROGRAMS = 2
 
 Direction = tuple[str, str]
 
@@ -41,25 +46,34 @@ class Wish:
 
 @dataclass(slots=True)
 class Swaps:
-    """What became of the wishes. `too_few`: half of the points was less than the terms' minimum."""
+    """What became of the wishes. `too_few`: half of the points was less than the terms' minimum.
+
+    `bonuses` came with them, each posted by itself once its swap was final.
+    """
 
     made: int = 0
     replayed: int = 0
     too_few: int = 0
     failed: int = 0
+    bonuses: int = 0
+    bonuses_failed: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     by_direction: Counter[Direction] = field(default_factory=Counter)
 
 
 def wishes(members: Mapping[str, Mapping[str, Member]], linked: frozenset[str]) -> list[Wish]:
-    """One household in TO_FUEL_ONE_IN turns groceries into fuel; the others bring the rest to grocery."""
+    """Of those that buy fuel, one household in TO_FUEL_ONE_IN turns groceries into it, and one drugstore points.
+
+    The others bring the rest to grocery.
+    """
     plan: list[Wish] = []
     for household, mine in members.items():
         if household not in linked:
             continue
-        if "grocery" not in mine:
-            plan.append(Wish(household, "drugstore", "fuel"))
-        elif "fuel" in mine and share(household, TO_FUEL_ONE_IN) == 0:
+        part = share(household, TO_FUEL_ONE_IN) if "fuel" in mine else None
+        if "grocery" not in mine or (part == 1 and "drugstore" in mine):
+            plan.append(Wish(household, *ROUTED))
+        elif part == 0:
             plan.append(Wish(household, "grocery", "fuel"))
         else:
             plan.extend(Wish(household, kind, "grocery") for kind in ("drugstore", "fuel") if kind in mine)
@@ -81,7 +95,7 @@ def swap_all(
     swaps = Swaps(replayed=len(plan) - len(fresh))
 
     def one(wish: Wish) -> str:
-        return _swap(sides, enrolment, deals[wish.source, wish.destination], wish, period)
+        return _swap(sides, enrolment, deals.get((wish.source, wish.destination)), wish, period)
 
     with progress(console, "Swapping points", len(fresh)) as advance:
         outcomes = spread(one, fresh, workers=workers, advance=advance)
@@ -103,23 +117,53 @@ def known_swaps(sides: Mapping[str, Side], state: Literal["failed"] | None = Non
     known: dict[str, Operation] = {}
     for side in sides.values():
         for operation in side.client.operations(kind="swap", state=state):
-            if operation["idempotency_key"] is not None:  # a holder's own swap has none
-                key = operation["idempotency_key"]
+            key = operation["idempotency_key"]
             if key is not None:  # else a holder made the swap on the chain, and no household of the demo is one
                 known[key] = operation
     return known
 
 
-def _swap(sides: Mapping[str, Side], enrolment: Enrolment, deal: Deal, wish: Wish, period: Period) -> str:
-    """ "made", "replayed", "too-few", or the slug of a refusal."""
+def count_bonuses(sides: Mapping[str, Side], swaps: Swaps) -> None:
+    """Count the bonuses that the service has posted, and those that it never will."""
+    for side in sides.values():
+        for operation in side.client.operations(kind="bonus"):
+            swaps.bonuses += 1
+            swaps.bonuses_failed += operation["state"] == "failed"
+
+
+def routed_example(sides: Mapping[str, Side]) -> Quote | None:
+    """The quote of the largest swap that led over a route; the same one on every run."""
+    found: list[tuple[int, str, Side, str]] = []
+    for side in sides.values():
+        for operation in side.client.operations(kind="swap"):
+            swap, key = operation["swap"], operation["idempotency_key"]
+            if operation["program_id"] != side.id or swap is None or key is None or operation["state"] == "failed":
+                continue
+            if len(swap["path"]) > DIRECT_PROGRAMS and swap["quote_id"] is not None:
+                found.append((operation["points"], key, side, swap["quote_id"]))
+    if not found:
+        return None
+    _, _, side, quote_id = max(found, key=lambda each: each[:2])
+    return side.client.show_quote(quote_id)
+
+
+def _swap(sides: Mapping[str, Side], enrolment: Enrolment, deal: Deal | None, wish: Wish, period: Period) -> str:
+    """ "made", "replayed", "too-few", or the slug of a refusal. Without a deal, by the route that gives the most."""
     client = sides[wish.source].client
     member = enrolment.members[wish.household][wish.source]
     half = client.balance(member["id"])["swappable"] // 2
-    if half < deal.minimum:
+    if half < (1 if deal is None else deal.minimum):
         return "too-few"
     try:
-        quote = client.quote(member_id=member["id"], to_program_id=sides[wish.destination].id, amount_in=half)
+        quote = client.quote(
+            member_id=member["id"],
+            to_program_id=sides[wish.destination].id,
+            amount_in=half,
+            route="points" if deal is None else None,
+        )
         posted = client.swap(quote["id"], key=wish.key(period))
     except ProblemAnswer as problem:
-        return problem.type
+        # A route exists, but for larger amounts: it says from which on.
+        is_too_few = problem.type == "no-route" and problem.nearest is not None
+        return "too-few" if is_too_few else problem.type
     return "replayed" if posted.replayed else "made"

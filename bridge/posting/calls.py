@@ -14,6 +14,7 @@ from bridge.store.batches import Control
 from bridge.store.freezing import WEIGHTS, Frozen, Item
 from bridge.store.lanes import Lane, LaneId
 from bridge.store.programs import NewProgram
+from exchange.pricing import HOPS_MAX
 from exchange.words import digest
 
 #: Entries that one batch of a program carries: at GAS_PER_ENTRY they fit the chain's limit for a transaction.
@@ -25,6 +26,7 @@ SETTLE_LEGS_MAX = 350
 GAS_BASE = 200_000
 GAS_PER_ENTRY = 32_000
 GAS_PER_LEG = 46_000
+GAS_PER_FURTHER_HOP = 100_000
 GAS_DEPLOY = 9_000_000
 GAS_CALL = 500_000
 GAS_TRANSFER = 21_000
@@ -35,7 +37,7 @@ GAS_RELAY_MAX = 1_000_000
 RELAY = "relay"
 
 assert GAS_BASE + POST_ENTRIES_MAX * GAS_PER_ENTRY <= TRANSACTION_GAS_MAX
-assert GAS_BASE + SETTLE_LEGS_MAX * GAS_PER_LEG <= TRANSACTION_GAS_MAX
+assert GAS_BASE + (HOPS_MAX - 1) * GAS_PER_FURTHER_HOP + SETTLE_LEGS_MAX * GAS_PER_LEG <= TRANSACTION_GAS_MAX
 
 
 def entries_max(stream_kind: str) -> int:
@@ -63,9 +65,9 @@ def post(token: bytes, items: Sequence[Item], sequence: int, valid_until: int) -
 
 
 def settle(exchange: bytes, path: Sequence[bytes], items: Sequence[Item], sequence: int, valid_until: int) -> Frozen:
-    """Swap legs along one path as one call of the exchange; the items share the version of their terms."""
-    version = items[0].terms_version
-    assert version is not None and all(item.terms_version == version for item in items)
+    """Swap legs along one path as one call of the exchange; the items share the versions of their terms, one a hop."""
+    versions = items[0].versions
+    assert versions is not None and all(item.versions == versions for item in items)
     packed = words(items)
     return Frozen(
         purpose="settle",
@@ -73,8 +75,8 @@ def settle(exchange: bytes, path: Sequence[bytes], items: Sequence[Item], sequen
         valid_until=valid_until,
         digest=digest(packed),
         target=exchange,
-        calldata=contracts.encode_settle(path, [version], sequence, valid_until, packed),
-        gas_limit=GAS_BASE + len(items) * GAS_PER_LEG,
+        calldata=contracts.encode_settle(path, versions, sequence, valid_until, packed),
+        gas_limit=GAS_BASE + (len(versions) - 1) * GAS_PER_FURTHER_HOP + len(items) * GAS_PER_LEG,
     )
 
 

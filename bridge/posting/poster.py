@@ -23,7 +23,6 @@ from bridge.store.batches import Batch
 from bridge.store.database import Database
 from bridge.store.streams import Stream
 from bridge.store.writer import LedgerWriter
-from exchange.errors import NoTerms
 
 #: Transactions of one signer that may be under way; nodes hold no more for one sender.
 UNMINED_PER_LANE_MAX = 16
@@ -331,17 +330,11 @@ class Poster:
         stream = streams.by_id(connection, stream_id)
         if stream.kind == streams.PATH:
             dead = [
-                one for one in freezing.waiting_terms(connection, stream_id) if not _in_force(connection, one, now_ms)
+                one
+                for one in freezing.waiting_terms(connection, stream_id)
+                if not terms.is_in_force(connection, terms.by_id(connection, one), now_ms)
             ]
             outcomes.fail_swaps(connection, stream_id, dead, "the terms of this swap are no longer in force", now_ms)
-
-
-def _in_force(connection: sa.Connection, terms_id: str, now_ms: int) -> bool:
-    agreed = terms.by_id(connection, terms_id)
-    try:
-        return terms.in_force(connection, agreed.from_program_id, agreed.to_program_id, now_ms).id == terms_id
-    except NoTerms:
-        return False
 
 
 def _sequence(connection: sa.Connection, batch_id: str) -> int:

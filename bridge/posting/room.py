@@ -6,7 +6,8 @@ periods of caps begin anew while no block is mined. What was signed and is in no
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 import sqlalchemy as sa
 
@@ -28,13 +29,13 @@ CLOCK_LAG_S = 2
 class Room:
     """What a stream's limits let through as of `block`, the newest that was taken in.
 
-    In points, but for `credit`, in micro-units. A path's cap is that of the batch's own terms, so here stands what of
-    it is used. A paused stream lets nothing through.
+    In points, but for `credit`, in micro-units. The caps along a path are those of the batch's own terms, so here
+    stands what of each is used. A paused stream lets nothing through.
     """
 
     block: KnownBlock
     available: Mapping[str, int]
-    cap_used: int = 0
+    caps_used: Mapping[str, int] = field(default_factory=dict)
     paused: bool = False
 
     def short_of(self, connection: sa.Connection, stream: Stream, found: Batch) -> Throttle | None:
@@ -43,12 +44,13 @@ class Room:
             return Throttle(limits.PAUSE, 1, 0)
         available = dict(self.available)
         if stream.kind == streams.PATH:
-            available[limits.MANAGED_CAP] = terms.cap_of_batch(connection, found.id) - self.cap_used
+            caps = terms.caps_of_batch(connection, found.id)
+            available |= {direction: cap - self.caps_used[direction] for direction, cap in caps.items()}
         used = _under_way(connection, stream)
         for name, needed in found.demand.items():
             left = max(0, available[name] - used[name])
             if needed > left:
-                return Throttle(name, needed, left)
+                return Throttle(limits.name_of(name), needed, left)
         return None
 
 
@@ -60,18 +62,14 @@ def read(rpc: Rpc, connection: sa.Connection, stream: Stream, now_s: int) -> Roo
         return _of_program(rpc, tip, tokens[0], now_s)
     deployment = chainstate.get(connection)
     assert deployment is not None
-    return _of_path(rpc, tip, tokens, deployment, now_s)
+    return _of_path(rpc, tip, _Path(stream.programs, tokens), deployment, now_s)
 
 
 def _under_way(connection: sa.Connection, stream: Stream) -> Counter[str]:
     """What signed batches that are in no block take of the same limits."""
     used = Counter[str]()
-    for one in attempts.demands_under_way(connection, stream.key):
+    for one in attempts.demands_under_way(connection, stream):
         used.update(one)
-    if stream.kind == streams.PATH:
-        # What the source may owe is shared by all paths that begin there.
-        from_there = attempts.demands_under_way(connection, f"{stream.programs[0]}>")
-        used[limits.CREDIT] = sum(one[limits.CREDIT] for one in from_there)
     return used
 
 
@@ -91,24 +89,46 @@ def refilled(limit: LimitNow, told_s: int, now_s: int) -> int:
     return min(limit.capacity, limit.available + passed * limit.refill)
 
 
-def _of_path(rpc: Rpc, tip: KnownBlock, tokens: Sequence[bytes], deployment: Deployment, now_s: int) -> Room:
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """The programs along a path and their tokens, source first."""
+
+    programs: Sequence[str]
+    tokens: Sequence[bytes]
+
+
+def _of_path(rpc: Rpc, tip: KnownBlock, path: _Path, deployment: Deployment, now_s: int) -> Room:
+    """What every program but the last may yet owe, what is used of each direction's cap, and whether an end is paused.
+
+    The contract moves positions and caps at each hop, but calls only the tokens of the two ends.
+    """
     exchange = deployment.exchange
     assert exchange is not None, "paths are made only after the exchange"
-    source, destination = tokens
-    limit, position, used, *paused = rpc.call_many(
-        [
-            (exchange, contracts.encode_credit_limit(source)),
-            (exchange, contracts.encode_position(source)),
-            (exchange, contracts.encode_used_of(source, destination)),
-            (source, contracts.encode_paused()),
-            (destination, contracts.encode_paused()),
-        ],
-        tip.number,
+    owing, directions = path.tokens[:-1], list(pairwise(path.tokens))
+    told = iter(
+        rpc.call_many(
+            [
+                *((exchange, contracts.encode_credit_limit(one)) for one in owing),
+                *((exchange, contracts.encode_position(one)) for one in owing),
+                *((exchange, contracts.encode_used_of(*one)) for one in directions),
+                *((one, contracts.encode_paused()) for one in (path.tokens[0], path.tokens[-1])),
+            ],
+            tip.number,
+        )
     )
+    credit = [contracts.decode_uint(next(told)) for _ in owing]
+    positions = [contracts.decode_int(next(told)) for _ in owing]
+    used = [contracts.decode_used(next(told)).managed for _ in directions]
     new_period = (now_s - CLOCK_LAG_S) // deployment.cap_period_s > tip.timestamp // deployment.cap_period_s
     return Room(
         tip,
-        {limits.CREDIT: contracts.decode_uint(limit) + contracts.decode_int(position)},
-        cap_used=0 if new_period else contracts.decode_used(used).managed,
-        paused=any(map(contracts.decode_uint, paused)),
+        {
+            limits.credit_of(program_id): limit + position
+            for program_id, limit, position in zip(path.programs, credit, positions, strict=False)
+        },
+        caps_used={
+            limits.cap_of(*direction): 0 if new_period else managed
+            for direction, managed in zip(pairwise(path.programs), used, strict=True)
+        },
+        paused=any(map(contracts.decode_uint, told)),
     )

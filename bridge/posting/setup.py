@@ -15,6 +15,8 @@ from bridge.chain.finality import FinalityRule
 from bridge.chain.keystore import Keystore
 from bridge.chain.rpc import Block, Rpc
 from bridge.posting import calls
+from bridge.posting.notice import consent_due_ms
+from bridge.posting.vetting import Vetting
 from bridge.store import batches, blocks, chainstate, lanes, programs, terms
 from bridge.store.batches import Control
 from bridge.store.blocks import KnownBlock
@@ -37,6 +39,12 @@ class TimesTooLong(Conflict):
     """Raised when quotes or batches are to last longer than the exchange was deployed for."""
 
     type = "times-too-long"
+
+
+class SettlementCurrencyFixed(Conflict):
+    """Raised when the exchange was deployed to settle in another currency than the settings name."""
+
+    type = "settlement-currency-fixed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +92,11 @@ class SetUp:
         assert found is not None, "a final block exists"
         return found
 
-    def bind(self, connection: sa.Connection, *, times: Times, now_ms: int) -> None:
+    def bind(self, connection: sa.Connection, *, times: Times, settlement_currency: str, now_ms: int) -> None:
         """Bind a new ledger to the chain and queue the exchange; on a bound one only check that it is the same chain.
 
-        Raises WrongChain, and TimesTooLong when quotes or batches are to last longer than the exchange allows.
+        Raises WrongChain, TimesTooLong when quotes or batches are to last longer than the exchange allows, and
+        SettlementCurrencyFixed.
         """
         chain_id, genesis = self._rpc.chain_id(), self._rpc.block(0)
         assert genesis is not None
@@ -99,8 +108,16 @@ class SetUp:
                     f" the node serves chain {chain_id} with genesis 0x{genesis.hash.hex()}"
                 )
             _require_times(bound.times, times)
+            _require_currency(bound.settlement_currency, settlement_currency)
             return
-        chainstate.begin(connection, chain_id=chain_id, genesis_hash=genesis.hash, times=times, now_ms=now_ms)
+        chainstate.begin(
+            connection,
+            chain_id=chain_id,
+            genesis_hash=genesis.hash,
+            times=times,
+            settlement_currency=settlement_currency,
+            now_ms=now_ms,
+        )
         anchor = self.anchor()
         blocks.add(connection, KnownBlock(anchor.number, anchor.hash, anchor.parent_hash, anchor.timestamp, True), [])
         admin, operator, relayer = (self.lane(index) for index in (ADMIN_KEY, OPERATOR_KEY, RELAYER_KEY))
@@ -173,6 +190,17 @@ def _require_times(fixed: Times, wanted: Times) -> None:
             )
 
 
+def _require_currency(fixed: str, wanted: str) -> None:
+    if wanted != fixed:
+        raise SettlementCurrencyFixed(
+            f"the exchange was deployed to settle in {fixed}, not {wanted}: its prices and positions on the chain are"
+            f" micro-units of {fixed}",
+            field="SARRAF_SETTLEMENT_CURRENCY",
+            limit=fixed,
+            nearest=fixed,
+        )
+
+
 def _add_lane(connection: sa.Connection, role: str, one: NewLane) -> lanes.LaneId:
     return lanes.add(connection, role=role, key_index=one.key_index, address=one.address, next_nonce=one.nonce)
 
@@ -180,35 +208,50 @@ def _add_lane(connection: sa.Connection, role: str, one: NewLane) -> lanes.LaneI
 # -- terms ------------------------------------------------------------------------------------
 
 
-def propose(connection: sa.Connection, proposal: Proposal, now_ms: int) -> TermsRow:
-    """Enter terms and queue their proposal by the program that makes it. Raises what checking them raises."""
-    source = programs.by_id(connection, proposal.from_program_id)
-    destination = programs.by_id(connection, proposal.to_program_id)
-    tokens = source.deployed_token, destination.deployed_token
-    row = terms.propose(connection, proposal, now_ms)  # checks the numbers: only then can they be encoded
+def propose(connection: sa.Connection, proposal: Proposal, vetting: Vetting, now_ms: int) -> TermsRow:
+    """Enter vetted terms and queue their proposal by the program that makes it. Raises GainingCycle."""
+    vetting.require_no_gain(connection, terms.draft(connection, proposal, now_ms).agreed(), now_ms)
+    row = terms.propose(connection, proposal, now_ms)
     data = contracts.encode_propose(
-        *tokens,
+        *_tokens(connection, row),
         TermsOnChain(row.from_units, row.to_units, row.settlement_price_micro, row.managed_cap, row.wallet_cap),
     )
     _queue(connection, "propose", row, proposal.proposed_by, data, now_ms)
     return row
 
 
-def consent(connection: sa.Connection, terms_id: str, program_id: str | None, now_ms: int) -> TermsRow:
-    """Queue the other program's consent; an operator (None) speaks for it.
+def consentable(connection: sa.Connection, terms_id: str, program_id: str | None) -> TermsRow:
+    """The terms, to which this program can consent; an operator (None) speaks for it.
 
     Raises UnknownTerms, Forbidden, TermsStateConflict.
     """
     row = terms.by_id(connection, terms_id)
-    other = row.to_program_id if row.proposed_by == row.from_program_id else row.from_program_id
-    if program_id not in (None, other):
-        raise Forbidden(f"only {other}, which did not propose these terms, can consent to them", field="terms_id")
+    if program_id not in (None, _other(row)):
+        raise Forbidden(f"only {_other(row)}, which did not propose these terms, can consent to them", field="terms_id")
     terms.require_state(row, terms.PROPOSED, "consent to")
+    return row
+
+
+def consent(
+    connection: sa.Connection, terms_id: str, program_id: str | None, vetting: Vetting, now_ms: int
+) -> TermsRow:
+    """Queue the other program's consent, for when it may be sent (`notice`).
+
+    Raises UnknownTerms, Forbidden, TermsStateConflict, GainingCycle.
+    """
+    row = consentable(connection, terms_id, program_id)
     assert row.version is not None
+    vetting.require_no_gain(connection, row.agreed(), now_ms)
     data = contracts.encode_consent(*_tokens(connection, row), row.version)
     terms.set_state(connection, terms_id, terms.CONSENTING)
-    _queue(connection, "consent", row, other, data, now_ms)
+    due_ms = consent_due_ms(connection, row, now_ms)
+    _queue(connection, "consent", row, _other(row), data, now_ms, due_ms)
     return terms.by_id(connection, terms_id)
+
+
+def _other(row: TermsRow) -> str:
+    """The program that did not propose the terms."""
+    return row.to_program_id if row.proposed_by == row.from_program_id else row.from_program_id
 
 
 def suspend(connection: sa.Connection, terms_id: str, program_id: str | None, now_ms: int) -> TermsRow:
@@ -235,16 +278,28 @@ def _tokens(connection: sa.Connection, row: TermsRow) -> tuple[bytes, bytes]:
 
 
 def _queue(
-    connection: sa.Connection, purpose: str, row: TermsRow, program_id: str, calldata: bytes, now_ms: int
+    connection: sa.Connection,
+    purpose: str,
+    row: TermsRow,
+    program_id: str,
+    calldata: bytes,
+    now_ms: int,
+    due_ms: int | None = None,
 ) -> None:
     lane_id = programs.by_id(connection, program_id).admin_lane_id
-    _queue_on(connection, purpose, row, lane_id, calldata, now_ms)
+    _queue_on(connection, purpose, row, lane_id, calldata, now_ms, due_ms)
 
 
 def _queue_on(
-    connection: sa.Connection, purpose: str, row: TermsRow, lane_id: int, calldata: bytes, now_ms: int
+    connection: sa.Connection,
+    purpose: str,
+    row: TermsRow,
+    lane_id: int,
+    calldata: bytes,
+    now_ms: int,
+    due_ms: int | None = None,
 ) -> None:
     deployment = chainstate.get(connection)
     assert deployment is not None and deployment.exchange is not None, "programs exist only after the exchange"
     call = Control(purpose, row.id, lanes.by_id(connection, lane_id).id, deployment.exchange, calldata, calls.GAS_CALL)
-    batches.add_control(connection, call, now_ms)
+    batches.add_control(connection, call, now_ms, due_ms)

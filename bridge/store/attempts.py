@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from bridge.store.batches import UNMINED
 from bridge.store.schema import attempt, batch, stream
+from bridge.store.streams import PATH, Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +104,11 @@ def anything_to_sign(connection: sa.Connection, now_ms: int) -> bool:
     return row is not None
 
 
-def demands_under_way(connection: sa.Connection, stream_key: str) -> list[dict[str, int]]:
-    """What signed batches that are in no block take from each limit, of all streams whose key begins like this.
+def demands_under_way(connection: sa.Connection, of: Stream) -> list[dict[str, int]]:
+    """What signed batches that are in no block take from each limit that this stream may meet.
 
-    A batch that the chain refused takes nothing.
+    Paths meet each other's: those that cross share what their programs may owe and the caps of their directions. A
+    batch that the chain refused takes nothing.
     """
     rows = connection.execute(
         sa.select(batch.c.demand)
@@ -114,7 +116,7 @@ def demands_under_way(connection: sa.Connection, stream_key: str) -> list[dict[s
         .where(
             batch.c.state.in_(UNMINED),
             batch.c.reason.is_(None),
-            stream.c.key.startswith(stream_key, autoescape=True),
+            stream.c.kind == PATH if of.kind == PATH else stream.c.id == of.id,
             sa.exists().where(attempt.c.batch_id == batch.c.id),
         )
     )

@@ -1,5 +1,6 @@
 """The ledger's side of an audit: every program's books as of the newest final block."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -7,7 +8,7 @@ import sqlalchemy as sa
 from bridge.store import accounts, batches, blocks, holder_books, programs
 from bridge.store.blocks import KnownBlock
 from bridge.store.programs import Program
-from bridge.store.schema import account, batch, entry, operation, stream, swap, terms
+from bridge.store.schema import account, batch, entry, leg_hop, operation, quote_hop, stream, swap, terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,8 @@ def snapshot(connection: sa.Connection) -> Snapshot | None:
     final = blocks.newest_final(connection)
     if final is None:
         return None
-    flows = _flows(connection)
-    books = [_books(connection, one, flows) for one in programs.all_programs(connection)]
+    flows, positions = _flows(connection), _positions(connection)
+    books = [_books(connection, one, flows, positions[one.id]) for one in programs.all_programs(connection)]
     settlements = [Settlement(key.split(">"), flow) for key, flow in flows.items() if ">" in key]
     return Snapshot(final, books, settlements)
 
@@ -88,7 +89,7 @@ def _flows(connection: sa.Connection) -> dict[str, Flow]:
     return {key: Flow(count, items, gas) for key, count, items, gas in rows}
 
 
-def _books(connection: sa.Connection, program: Program, flows: dict[str, Flow]) -> Books:
+def _books(connection: sa.Connection, program: Program, flows: dict[str, Flow], position_micro: int) -> Books:
     rows = connection.execute(sa.select(account).where(account.c.program_id == program.id).order_by(account.c.id)).all()
     system = {row.kind: row for row in rows if row.kind in accounts.SYSTEM}
     held = [
@@ -103,29 +104,51 @@ def _books(connection: sa.Connection, program: Program, flows: dict[str, Flow]) 
         swapped_in=system[accounts.SWAPPED].debits_posted,
         swapped_out=system[accounts.SWAPPED].credits_posted,
         accounts=held,
-        position_micro=_position(connection, program.id) + holder_books.position_micro(connection, program.id),
+        position_micro=position_micro + holder_books.position_micro(connection, program.id),
         operations=_counts(connection, program.id),
         refused_by_chain=sum(1 for row in rows if row.frozen),
         flow=flows.get(program.id, Flow(0, 0, 0)),
     )
 
 
-def _position(connection: sa.Connection, program_id: str) -> int:
-    """What settled swaps made the program owe (below zero) or be owed, leg by leg: of one swap, one may be skipped."""
+def _positions(connection: sa.Connection) -> Counter[str]:
+    """What settled swaps made each program owe (below zero) or be owed, leg by leg: of one swap, one may be skipped.
 
-    def total(column: sa.ColumnElement[str]) -> int:
-        # Multiplied here, since the product of many points and a high price may be more than the database counts to.
-        rows = connection.execute(
-            sa.select(terms.c.settlement_price_micro, sa.func.sum(entry.c.amount))
-            .join(swap, swap.c.terms_id == terms.c.id)
-            .join(entry, entry.c.operation_id == swap.c.operation_id)
-            .join(operation, operation.c.id == swap.c.operation_id)
-            .where(column == program_id, entry.c.credit.is_(True), entry.c.state == "posted")
-            .group_by(terms.c.settlement_price_micro)
+    At each hop of a path the source owes the destination what arrived there: at the last hop what was credited, before
+    it what the leg became on the way.
+    """
+    posted = sa.and_(entry.c.operation_id == swap.c.operation_id, entry.c.credit.is_(True), entry.c.state == "posted")
+    hop = sa.select(quote_hop.c.from_program_id, quote_hop.c.to_program_id, terms.c.settlement_price_micro).select_from(
+        swap
+    )
+    hops = hop.join(quote_hop, quote_hop.c.quote_id == swap.c.quote_id).join(terms, terms.c.id == quote_hop.c.terms_id)
+    last = (
+        hops.add_columns(sa.func.sum(entry.c.amount))
+        .join(entry, posted)
+        .where(quote_hop.c.to_program_id == swap.c.to_program_id)
+    )
+    between = (
+        hops.add_columns(sa.func.sum(leg_hop.c.points))
+        .join(entry, posted)
+        .join(
+            leg_hop,
+            sa.and_(
+                leg_hop.c.operation_id == swap.c.operation_id,
+                leg_hop.c.leg == entry.c.leg,
+                leg_hop.c.place == quote_hop.c.place,
+            ),
         )
-        return sum(price * int(points) for price, points in rows)
-
-    return total(swap.c.to_program_id) - total(operation.c.program_id)
+    )
+    moved = Counter[str]()
+    for query in (last, between):
+        rows = connection.execute(
+            query.group_by(quote_hop.c.from_program_id, quote_hop.c.to_program_id, terms.c.settlement_price_micro)
+        )
+        for source, destination, price, points in rows:
+            # Multiplied here, since the product of many points and a high price may be more than a database counts to.
+            moved[source] -= price * int(points)
+            moved[destination] += price * int(points)
+    return moved
 
 
 def _counts(connection: sa.Connection, program_id: str) -> dict[str, int]:

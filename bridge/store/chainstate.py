@@ -24,6 +24,7 @@ class Deployment:
 
     The times, in seconds, are those that it was deployed with: `delay_s` between announcing and doing, `notice_s`
     between consent to changed terms and their start, how long quotes and batches may last, and the period of caps.
+    So is the currency in whose micro-units the contract keeps prices and positions.
     """
 
     chain_id: int
@@ -34,6 +35,7 @@ class Deployment:
     longest_quote_s: int
     longest_batch_s: int
     cap_period_s: int
+    settlement_currency: str
     transaction_hash: bytes | None
     block_number: int | None
     created_ms: int
@@ -50,10 +52,24 @@ def get(connection: sa.Connection) -> Deployment | None:
     return None if row is None else Deployment(**row._mapping)
 
 
-def begin(connection: sa.Connection, *, chain_id: int, genesis_hash: bytes, times: Times, now_ms: int) -> None:
-    """Bind the ledger to a chain, on which an exchange with these times is to stand."""
+def begin(
+    connection: sa.Connection,
+    *,
+    chain_id: int,
+    genesis_hash: bytes,
+    times: Times,
+    settlement_currency: str,
+    now_ms: int,
+) -> None:
+    """Bind the ledger to a chain, on which an exchange with these times and this currency is to stand."""
     connection.execute(
-        deployment.insert().values(chain_id=chain_id, genesis_hash=genesis_hash, created_ms=now_ms, **asdict(times))
+        deployment.insert().values(
+            chain_id=chain_id,
+            genesis_hash=genesis_hash,
+            settlement_currency=settlement_currency,
+            created_ms=now_ms,
+            **asdict(times),
+        )
     )
 
 

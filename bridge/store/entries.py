@@ -65,14 +65,17 @@ def _brought_by_swaps(connection: sa.Connection, batch_id: str) -> list[tuple[st
 
 
 def void(connection: sa.Connection, operation_id: str) -> None:
-    """The pending entries of a swap or a release will never be posted: its holds go back to their lots."""
+    """The pending entries of an operation will never be posted: its holds go back to their lots.
+
+    Of a swap, a release, a fee, or a bonus that was not released yet: what these bring does not count before.
+    """
     rows = connection.execute(
         sa.select(entry).where(entry.c.operation_id == operation_id, entry.c.state == "pending")
     ).all()
     changes = accounts.Changes()
     for row in rows:
-        waiting, _, contra = _counters(row.credit, row.kind)
-        changes.add(row.account_id, waiting, -row.amount)
+        _, _, contra = _counters(row.credit, row.kind)
+        changes.add(row.account_id, "incoming_pending" if row.credit else "debits_pending", -row.amount)
         changes.add(row.contra_id, f"{contra}_pending", -row.amount)
     lots.give_back(connection, operation_id, [row.account_id for row in rows if not row.credit])
     lots.drop(connection, operation_id, [row.account_id for row in rows if row.credit])

@@ -3,7 +3,7 @@
 import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,10 +12,11 @@ from bridge.store import batches, limits, programs, streams
 from bridge.store import terms as agreed
 from bridge.store.batches import Batch
 from bridge.store.ids import new_id
-from bridge.store.schema import account, batch, entry, operation, stream, swap, terms, wallet
+from bridge.store.schema import account, batch, entry, operation, quote_hop, stream, swap, terms, wallet
 from bridge.store.streams import Stream
 from exchange.operations import OperationKind, OperationState
 from exchange.points import Points
+from exchange.ratio import Ratio
 from exchange.words import WORD_BYTES, EntryKind, EntryWord, binding_words
 
 #: How many entries' room in a batch an item takes, where it is not one: what concerns wallets writes more slots, and a
@@ -28,7 +29,8 @@ class Item:
     """An entry that waits to be posted: everything its word on the chain will say.
 
     A binding is no entry, since it moves no points: its `entry_id` is 0, and `wallet` the address that is bound, or
-    None where a binding ends.
+    None where a binding ends. A leg of a swap has the version of the terms of each hop; `crossing` is what it takes
+    from the limits along its path, in points and, for what programs may owe, in micro-units: below zero where it gives.
     """
 
     entry_id: int
@@ -37,9 +39,8 @@ class Item:
     kind: EntryKind
     amount: int
     tag: bytes
-    terms_version: int | None
-    #: what the source of a swap comes to owe for this leg, in micro-units
-    owed_micro: int = 0
+    versions: tuple[int, ...] | None
+    crossing: Mapping[str, int] = field(default_factory=dict)
     wallet: bytes | None = None
 
     @property
@@ -53,7 +54,7 @@ class Item:
     def takes(self) -> dict[str, int]:
         """What the item takes from each limit that it meets on the chain."""
         if self.kind is EntryKind.SWAP:
-            return {limits.MANAGED_CAP: self.amount, limits.CREDIT: self.owed_micro}
+            return dict(self.crossing)
         if self.kind is EntryKind.RELEASE:
             return {limits.RELEASE: self.amount}
         if self.kind is EntryKind.BIND:
@@ -100,10 +101,10 @@ def waits_beside_releases(connection: sa.Connection, stream_id: int, batch_id: s
 def waiting_items(connection: sa.Connection, stream_id: int, entries_max: int, *, releases: bool = True) -> list[Item]:
     """The oldest waiting entries of a stream, whole operations, at most `entries_max`, in the contract's order.
 
-    Swap legs of one batch share the version of their terms, since the contract takes one version for each hop. Together
-    the items take no more than any limit can ever let through at once; only a single operation that takes more than
-    that stands alone, and waits until the limit is raised. Without `releases` these are left waiting: their points are
-    held, so nothing that overtakes them can take what they need.
+    Swap legs of one batch share the versions of their terms, since the contract takes one version for each hop.
+    Together the items take no more than any limit can ever let through at once; only a single operation that takes more
+    than that stands alone, and waits until the limit is raised. Without `releases` these are left waiting: their points
+    are held, so nothing that overtakes them can take what they need.
     """
     chosen_kinds = sa.true() if releases else operation.c.kind != OperationKind.RELEASE.value
     oldest = (
@@ -126,26 +127,21 @@ def waiting_items(connection: sa.Connection, stream_id: int, entries_max: int, *
             account.c.reference,
             oldest.c.seq,
             oldest.c.tag,
-            terms.c.version,
-            terms.c.from_units,
-            terms.c.to_units,
-            terms.c.settlement_price_micro,
-            terms.c.managed_cap,
         )
         .join(oldest, oldest.c.id == entry.c.operation_id)
         .join(account, account.c.id == entry.c.account_id)
-        .outerjoin(swap, swap.c.operation_id == entry.c.operation_id)
-        .outerjoin(terms, terms.c.id == swap.c.terms_id)
         # A swap's credit is minted by the leg that its debit is.
         .where(sa.or_(entry.c.kind != EntryKind.SWAP.value, entry.c.credit.is_(False)))
         .order_by(oldest.c.seq, entry.c.id)
     ).all()
-    found = sorted([*((row.seq, _item(row)) for row in rows), *_bindings(connection, oldest)], key=lambda one: one[0])
+    paths = _paths(connection, oldest)
+    items = [(row.seq, _item(row, paths.get(row.operation_id))) for row in rows]
+    found = sorted([*items, *_bindings(connection, oldest)], key=lambda one: one[0])
     if not found:
         return []
     ceilings = _ceilings(connection, stream_id)
-    if rows and rows[0].managed_cap is not None:
-        ceilings[limits.MANAGED_CAP] = rows[0].managed_cap
+    if rows and rows[0].operation_id in paths:
+        ceilings |= {limits.cap_of(*hop.direction): hop.managed_cap for hop in paths[rows[0].operation_id]}
     chosen = _whole_operations([item for _, item in found], entries_max, ceilings)
     return sorted(chosen, key=lambda item: _PLACES.get(item.kind, _CREDIT if item.kind.is_credit else _DEBIT))
 
@@ -155,12 +151,64 @@ _CREDIT, _DEBIT, _WALLET = 1, 2, 3
 _PLACES = {EntryKind.RELEASE: _WALLET, EntryKind.BIND: _WALLET}
 
 
-def _item(row: Any) -> Item:
-    item = Item(row.id, row.operation_id, row.reference, EntryKind(row.kind), row.amount, row.tag, row.version)
-    if row.version is None:
-        return item
-    arriving = row.amount * row.to_units // row.from_units
-    return replace(item, owed_micro=arriving * row.settlement_price_micro)
+@dataclass(frozen=True, slots=True)
+class _Hop:
+    """The terms of one hop as the contract has them."""
+
+    direction: tuple[str, str]
+    version: int
+    ratio: Ratio
+    price_micro: int
+    managed_cap: int
+
+
+def _paths(connection: sa.Connection, oldest: sa.Subquery) -> dict[str, list[_Hop]]:
+    """The hops of those of these operations that are swaps, in their order."""
+    rows = connection.execute(
+        sa.select(
+            oldest.c.id,
+            quote_hop.c.from_program_id,
+            quote_hop.c.to_program_id,
+            terms.c.version,
+            terms.c.from_units,
+            terms.c.to_units,
+            terms.c.settlement_price_micro,
+            terms.c.managed_cap,
+        )
+        .join(swap, swap.c.operation_id == oldest.c.id)
+        .join(quote_hop, quote_hop.c.quote_id == swap.c.quote_id)
+        .join(terms, terms.c.id == quote_hop.c.terms_id)
+        .order_by(oldest.c.seq, quote_hop.c.place)
+    )
+    found: dict[str, list[_Hop]] = {}
+    for operation_id, source, destination, version, from_units, to_units, price, cap in rows:
+        hop = _Hop((source, destination), version, Ratio(Points(from_units), Points(to_units)), price, cap)
+        found.setdefault(operation_id, []).append(hop)
+    return found
+
+
+def _item(row: Any, hops: Sequence[_Hop] | None) -> Item:
+    versions = None if hops is None else tuple(hop.version for hop in hops)
+    crossing = {} if hops is None else _crossing(row.amount, hops)
+    kind = EntryKind(row.kind)
+    return Item(row.id, row.operation_id, row.reference, kind, row.amount, row.tag, versions, crossing)
+
+
+def _crossing(amount: int, hops: Sequence[_Hop]) -> dict[str, int]:
+    """What a leg takes from the caps and the credit along its path.
+
+    At each hop the source comes to owe the destination what arrived there; a program between owes only what it passes
+    on for more than it got. The last program only gains.
+    """
+    taken: dict[str, int] = {}
+    standing, received = amount, 0
+    for hop in hops:
+        taken[limits.cap_of(*hop.direction)] = standing
+        standing = hop.ratio.convert(Points(standing))
+        paid = standing * hop.price_micro
+        taken[limits.credit_of(hop.direction[0])] = paid - received
+        received = paid
+    return taken
 
 
 def _bindings(connection: sa.Connection, oldest: sa.Subquery) -> list[tuple[int, Item]]:
@@ -186,7 +234,7 @@ def is_too_large(connection: sa.Connection, found: Batch) -> bool:
     assert found.stream_id is not None
     ceilings = _ceilings(connection, found.stream_id)
     if found.kind == streams.PATH:
-        ceilings[limits.MANAGED_CAP] = agreed.cap_of_batch(connection, found.id)
+        ceilings |= agreed.caps_of_batch(connection, found.id)
     if not any(needed > ceilings[name] for name, needed in found.demand.items()):
         return False
     held = connection.scalar(sa.select(sa.func.count()).where(operation.c.batch_id == found.id)) or 0
@@ -197,7 +245,8 @@ def _ceilings(connection: sa.Connection, stream_id: int) -> dict[str, int]:
     """The most that the stream's limits ever let through at once."""
     of = streams.by_id(connection, stream_id)
     if of.kind == streams.PATH:
-        return {limits.CREDIT: programs.by_id(connection, of.programs[0]).credit_limit_micro}
+        owing = (programs.by_id(connection, one) for one in of.programs[:-1])
+        return {limits.credit_of(one.id): one.credit_limit_micro for one in owing}
     return {name: bounds.capacity for name, bounds in limits.of_program(connection, of.key).items()}
 
 
@@ -208,7 +257,7 @@ def _whole_operations(items: Sequence[Item], entries_max: int, ceilings: Mapping
         weight += WEIGHTS.get(item.kind, 1)
         taken.update(item.takes)
         over = any(taken[name] > most for name, most in ceilings.items())
-        if weight > entries_max or item.terms_version != items[0].terms_version or (over and end):
+        if weight > entries_max or item.versions != items[0].versions or (over and end):
             break
         if index + 1 == len(items) or items[index + 1].operation_id != item.operation_id:
             end = index + 1
@@ -219,11 +268,11 @@ def _whole_operations(items: Sequence[Item], entries_max: int, ceilings: Mapping
 
 
 def demand_of(items: Iterable[Item]) -> dict[str, int]:
-    """What the items together take from each limit."""
+    """What the items together take from each limit; where they give more than they take they are left out."""
     taken = Counter[str]()
     for item in items:
         taken.update(item.takes)
-    return dict(taken)
+    return dict(+taken)
 
 
 def freeze(connection: sa.Connection, of: Stream, items: Sequence[Item], frozen: Frozen, now_ms: int) -> Batch:
@@ -264,8 +313,9 @@ def freeze(connection: sa.Connection, of: Stream, items: Sequence[Item], frozen:
 def waiting_terms(connection: sa.Connection, stream_id: int) -> list[str]:
     """The terms under which swaps of this stream wait for a batch."""
     rows = connection.execute(
-        sa.select(swap.c.terms_id)
+        sa.select(quote_hop.c.terms_id)
         .distinct()
+        .join(swap, swap.c.quote_id == quote_hop.c.quote_id)
         .join(operation, operation.c.id == swap.c.operation_id)
         .where(
             operation.c.stream_id == stream_id,

@@ -274,6 +274,7 @@ def _new_lot(connection: sa.Connection, operation_id: str, noted: Noted, destina
             amount=noted.what.amount_out,
             remaining=noted.what.amount_out,
             pending=False,
+            received=True,
             earned_ms=noted.block_ms,
             expires_ms=None if days is None else noted.block_ms + days * DAY_MS,
         )

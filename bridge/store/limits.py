@@ -12,6 +12,8 @@ ISSUANCE, REDEMPTION, RELEASE = "issuance", "redemption", "release"
 NAMES = (ISSUANCE, REDEMPTION, RELEASE)
 #: The bounds of a direction's swaps: source points in a period, and micro-units that the source may owe.
 MANAGED_CAP, CREDIT = "managed-cap", "credit"
+#: What stands behind the name of a limit that a path meets several times, before whose it is.
+_OF = ":"
 #: A paused program lets nothing through.
 PAUSE = "pause"
 
@@ -30,6 +32,21 @@ DEFAULTS: Mapping[str, Bounds] = {
     REDEMPTION: Bounds(10_000_000, 100),
     RELEASE: Bounds(1_000_000, 10),
 }
+
+
+def cap_of(from_program_id: str, to_program_id: str) -> str:
+    """The key of a direction's cap among the limits that a batch of swaps meets."""
+    return f"{MANAGED_CAP}{_OF}{from_program_id}>{to_program_id}"
+
+
+def credit_of(program_id: str) -> str:
+    """The key of what a program may owe among the limits that a batch of swaps meets."""
+    return f"{CREDIT}{_OF}{program_id}"
+
+
+def name_of(key: str) -> str:
+    """Which limit a key is of."""
+    return key.partition(_OF)[0]
 
 
 def add(connection: sa.Connection, program_id: str, bounds: Mapping[str, Bounds]) -> None:

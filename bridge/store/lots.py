@@ -1,8 +1,9 @@
 """Lots in the ledger: made by credits, taken by debits, given back when a hold is."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -20,6 +21,19 @@ _MOVES = (OperationKind.DEPOSIT, OperationKind.TRANSFER)
 
 
 @dataclass(frozen=True, slots=True)
+class Marks:
+    """What stays with points when their holder moves them: how old they are, and whether they may be swapped."""
+
+    earned_ms: int
+    expires_ms: int | None
+    received: bool
+    onward: bool
+
+
+_MARKS = Marks.__slots__
+
+
+@dataclass(frozen=True, slots=True)
 class ListedLot:
     """A lot as a member sees it."""
 
@@ -29,6 +43,8 @@ class ListedLot:
     remaining: int
     earned_ms: int
     expires_ms: int | None
+    received: bool
+    onward: bool
 
 
 def spendable(connection: sa.Connection, account_ids: Iterable[int]) -> dict[int, list[Lot[int]]]:
@@ -36,13 +52,21 @@ def spendable(connection: sa.Connection, account_ids: Iterable[int]) -> dict[int
     ids = list(account_ids)
     found: dict[int, list[Lot[int]]] = {account_id: [] for account_id in ids}
     rows = connection.execute(
-        sa.select(lot.c.id, lot.c.account_id, lot.c.remaining, lot.c.expires_ms, lot.c.earned_ms).where(
-            lot.c.account_id.in_(ids), lot.c.remaining > 0, lot.c.pending.is_(False)
-        )
+        sa.select(
+            lot.c.id,
+            lot.c.account_id,
+            lot.c.remaining,
+            lot.c.expires_ms,
+            lot.c.earned_ms,
+            lot.c.received,
+            lot.c.onward,
+        ).where(lot.c.account_id.in_(ids), lot.c.remaining > 0, lot.c.pending.is_(False))
     )
     for row in rows:
         expires_at = None if row.expires_ms is None else row.expires_ms // 1000
-        found[row.account_id].append(Lot(row.id, Points(row.remaining), expires_at, row.earned_ms // 1000))
+        found[row.account_id].append(
+            Lot(row.id, Points(row.remaining), expires_at, row.earned_ms // 1000, row.received, row.onward)
+        )
     return found
 
 
@@ -73,7 +97,7 @@ def give_back(connection: sa.Connection, operation_id: str, account_ids: Iterabl
 
 
 def release(connection: sa.Connection, brought: Sequence[tuple[str, int]]) -> None:
-    """What swaps brought, each into an account, is final and can be spent."""
+    """What operations brought, each into an account, can be spent."""
     if brought:
         connection.execute(
             lot.update()
@@ -92,15 +116,14 @@ def follow_releases(connection: sa.Connection, chosen: Iterable[sa.ColumnElement
             lot_take.c.amount,
             lot_take.c.amount.label("remaining"),
             sa.false().label("pending"),
-            lot.c.earned_ms,
-            lot.c.expires_ms,
+            *_marks(lot),
         )
         .join(lot_take, lot_take.c.operation_id == entry.c.operation_id)
         .join(lot, sa.and_(lot.c.id == lot_take.c.lot_id, lot.c.account_id == entry.c.account_id))
         .where(*chosen, entry.c.kind == EntryKind.RELEASE.value, entry.c.state == "posted")
         .order_by(lot.c.id)
     )
-    names = ["account_id", "operation_id", "amount", "remaining", "pending", "earned_ms", "expires_ms"]
+    names = ["account_id", "operation_id", "amount", "remaining", "pending", *_MARKS]
     connection.execute(lot.insert().from_select(names, taken))
 
 
@@ -111,12 +134,12 @@ def move(connection: sa.Connection, operation_id: str, takes: Sequence[Take[int]
     a lot each time. Such a lot names the operation that moved the first of them.
     """
     take(connection, operation_id, list(takes))
-    arrived: dict[tuple[int, int | None], int] = defaultdict(int)
-    ages = dict(_ages(connection, [one.lot_id for one in takes]))
+    arrived: dict[Marks, int] = defaultdict(int)
+    marks = marks_of(connection, [one.lot_id for one in takes])
     for one in takes:
-        arrived[ages[one.lot_id]] += one.amount
-    for (earned_ms, expires_ms), amount in arrived.items():
-        if not _join(connection, into, amount, earned_ms, expires_ms):
+        arrived[marks[one.lot_id]] += one.amount
+    for marked, amount in arrived.items():
+        if not _join(connection, into, amount, marked):
             connection.execute(
                 lot.insert().values(
                     account_id=into,
@@ -124,21 +147,27 @@ def move(connection: sa.Connection, operation_id: str, takes: Sequence[Take[int]
                     amount=amount,
                     remaining=amount,
                     pending=False,
-                    earned_ms=earned_ms,
-                    expires_ms=expires_ms,
+                    **asdict(marked),
                 )
             )
 
 
-def _ages(connection: sa.Connection, lot_ids: Sequence[int]) -> Iterator[tuple[int, tuple[int, int | None]]]:
+def marks_of(connection: sa.Connection, lot_ids: Sequence[int]) -> dict[int, Marks]:
+    """For each of these lots, what stays with its points wherever they go."""
+    found: dict[int, Marks] = {}
     for start in range(0, len(lot_ids), IN_LIST_MAX):
         chosen = lot.c.id.in_(lot_ids[start : start + IN_LIST_MAX])
-        for row in connection.execute(sa.select(lot.c.id, lot.c.earned_ms, lot.c.expires_ms).where(chosen)):
-            yield row.id, (row.earned_ms, row.expires_ms)
+        for lot_id, *marks in connection.execute(sa.select(lot.c.id, *_marks(lot)).where(chosen)):
+            found[lot_id] = Marks(*marks)
+    return found
 
 
-def _join(connection: sa.Connection, into: int, amount: int, earned_ms: int, expires_ms: int | None) -> bool:
-    """Add to a lot of the same age that a holder moved there; whether there is one.
+def _marks(of: sa.Table) -> list[sa.Column[Any]]:
+    return [of.c[name] for name in _MARKS]
+
+
+def _join(connection: sa.Connection, into: int, amount: int, marked: Marks) -> bool:
+    """Add to a lot of the same age and kind that a holder moved there; whether there is one.
 
     No other lot will do: earns, swaps and releases find theirs again by the operation. An emptied lot is left alone,
     and so is one whose amount, which counts all that ever joined it, would go beyond what an amount may be.
@@ -150,8 +179,7 @@ def _join(connection: sa.Connection, into: int, amount: int, earned_ms: int, exp
             lot.c.account_id == into,
             lot.c.remaining > 0,
             lot.c.pending.is_(False),
-            lot.c.earned_ms == earned_ms,
-            lot.c.expires_ms.is_not_distinct_from(expires_ms),
+            *(lot.c[name].is_not_distinct_from(value) for name, value in asdict(marked).items()),
             lot.c.amount <= POINTS_MAX - amount,
             operation.c.kind.in_([kind.value for kind in _MOVES]),
         )
@@ -181,6 +209,15 @@ def of_member(connection: sa.Connection, member_id: str) -> list[ListedLot]:
         .limit(LOTS_LISTED_MAX)
     )
     return [
-        ListedLot(row.operation_id, row.address, row.amount, row.remaining, row.earned_ms, row.expires_ms)
+        ListedLot(
+            row.operation_id,
+            row.address,
+            row.amount,
+            row.remaining,
+            row.earned_ms,
+            row.expires_ms,
+            row.received,
+            row.onward,
+        )
         for row in rows
     ]

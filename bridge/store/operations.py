@@ -1,14 +1,14 @@
 """Operations: every accepted request that changes points, found again by id or by idempotency key."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from bridge.store import pages
 from bridge.store.database import IN_LIST_MAX
-from bridge.store.schema import batch, holder_event, operation, swap
+from bridge.store.schema import batch, holder_event, operation, quote_hop, swap
 from exchange.errors import IdempotencyKeyReused, UnknownOperation
 from exchange.operations import OperationState
 
@@ -16,8 +16,35 @@ NOTHING_EARNED = "nothing-earned"
 
 
 @dataclass(frozen=True, slots=True)
+class SwapHop:
+    """What a swap does in one direction, before bonuses."""
+
+    from_program_id: str
+    to_program_id: str
+    terms_id: str
+    amount_in: int
+    amount_out: int
+    settlement_micro: int
+
+
+@dataclass(frozen=True, slots=True)
+class SwapExtra:
+    """A bonus or a fee of a swap: an operation of its own, in the program whose points they are."""
+
+    operation_id: str
+    kind: str
+    program_id: str
+    points: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class SwapSide:
-    """What a swap adds to its operation; a holder's own swap has no quote and names no terms."""
+    """What a swap adds to its operation; a holder's own swap has no quote, names no terms and tells no hops.
+
+    `terms_id` is that of the first hop. `points_out` is what the swap itself brings: bonuses are operations of their
+    own, and stand with the fee among the extras.
+    """
 
     to_program_id: str
     to_member_id: str | None
@@ -25,6 +52,16 @@ class SwapSide:
     quote_id: str | None
     terms_id: str | None
     settlement_micro: int | None
+    hops: tuple[SwapHop, ...] = ()
+    extras: tuple[SwapExtra, ...] = ()
+
+    @property
+    def path(self) -> list[str]:
+        """The programs along the way, from the source on; empty for a holder's own swap."""
+        return [*(hop.from_program_id for hop in self.hops[:1]), *(hop.to_program_id for hop in self.hops)]
+
+
+_SIDE = tuple(name for name in SwapSide.__slots__ if name not in ("hops", "extras"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +69,7 @@ class Operation:
     """An operation with the steps of the batch that carries it.
 
     One that a holder made on the chain has neither key nor tag nor batch, and no member where the wallet has none here.
+    `after_id` is the swap that a bonus or a fee comes after.
     """
 
     id: str
@@ -46,6 +84,7 @@ class Operation:
     occurred_ms: int | None
     created_ms: int
     batch_id: str | None = None
+    after_id: str | None = None
     #: the limit under which its batch waits for room: name, needed, available
     throttled: dict[str, Any] | None = None
     submitted_ms: int | None = None
@@ -113,18 +152,19 @@ def _select() -> sa.Select[Any]:
             swap.c.to_member_id,
             swap.c.points_out,
             swap.c.quote_id,
-            swap.c.terms_id,
+            quote_hop.c.terms_id,
             swap.c.settlement_micro,
         )
         .outerjoin(batch, batch.c.id == operation.c.batch_id)
         .outerjoin(swap, swap.c.operation_id == operation.c.id)
+        .outerjoin(quote_hop, sa.and_(quote_hop.c.quote_id == swap.c.quote_id, quote_hop.c.place == 0))
         .outerjoin(holder_event, holder_event.c.operation_id == operation.c.id)
     )
 
 
 def _operation(row: Any) -> Operation:
     fields = dict(row._mapping)
-    side = {name: fields.pop(name) for name in SwapSide.__slots__}
+    side = {name: fields.pop(name) for name in _SIDE}
     for unused in ("seq", "request_hash", "stream_id"):
         del fields[unused]
     return Operation(swap=SwapSide(**side) if side["to_program_id"] is not None else None, **fields)
@@ -135,7 +175,33 @@ def by_id(connection: sa.Connection, operation_id: str, program_id: str | None =
     row = connection.execute(_select().where(operation.c.id == operation_id)).one_or_none()
     if row is None or (program_id is not None and program_id not in (row.program_id, row.to_program_id)):
         raise UnknownOperation(f"there is no operation {operation_id}", field="operation_id")
-    return _operation(row)
+    return _with_details(connection, [_operation(row)])[0]
+
+
+def _with_details(connection: sa.Connection, found: Sequence[Operation]) -> list[Operation]:
+    """The same operations, the swaps among them with their hops and extras."""
+    ids = [one.id for one in found if one.swap is not None]
+    if not ids:
+        return list(found)
+    hops: dict[str, list[SwapHop]] = {}
+    columns = (quote_hop.c[name] for name in SwapHop.__slots__)
+    asked = sa.select(swap.c.operation_id, *columns).join(quote_hop, quote_hop.c.quote_id == swap.c.quote_id)
+    for row in connection.execute(asked.where(swap.c.operation_id.in_(ids)).order_by(quote_hop.c.place)):
+        hops.setdefault(row.operation_id, []).append(SwapHop(*row[1:]))
+    extras: dict[str, list[SwapExtra]] = {}
+    own = operation.c
+    coming = sa.select(own.after_id, own.id, own.kind, own.program_id, own.points, own.state)
+    for row in connection.execute(coming.where(own.after_id.in_(ids)).order_by(own.seq)):
+        extras.setdefault(row.after_id, []).append(SwapExtra(*row[1:]))
+    return [
+        one
+        if one.swap is None
+        else replace(
+            one,
+            swap=replace(one.swap, hops=tuple(hops.get(one.id, ())), extras=tuple(extras.get(one.id, ()))),
+        )
+        for one in found
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +227,8 @@ def page(connection: sa.Connection, wanted: Filter, ask: pages.Ask) -> pages.Pag
         query = query.where(operation.c.kind == wanted.kind)
     if wanted.state is not None:
         query = query.where(operation.c.state == wanted.state)
-    return pages.read(connection, query, operation.c.seq, ask, _operation, newest_first=True)
+    page = pages.read(connection, query, operation.c.seq, ask, _operation, newest_first=True)
+    return replace(page, items=_with_details(connection, page.items))
 
 
 def set_state(connection: sa.Connection, batch_id: str, state: OperationState) -> None:

@@ -5,12 +5,13 @@ from collections.abc import Collection
 
 import sqlalchemy as sa
 
-from bridge.store import accounts, batches, entries, events, operations, streams
+from bridge.store import accounts, batches, entries, events, extras, operations, streams, usage
 from bridge.store.batches import Batch, Mined, Throttle
-from bridge.store.schema import batch, entry, operation, swap
+from bridge.store.schema import batch, entry, operation, quote_hop, swap
 from exchange.operations import OperationKind, OperationState
 
 SHORT_ON_CHAIN = "the chain holds fewer points in this account than the ledger: the debit was skipped"
+SWAP_FAILED = "the swap that it comes after failed"
 NOT_RELEASED = "the chain did not release the points: the wallet was not bound, or not yet, when the batch was posted"
 
 #: What an event says of operations whose batch waits for room under a limit; they stay accepted.
@@ -107,6 +108,8 @@ def finalise(connection: sa.Connection, final_number: int, now_ms: int) -> list[
             entries.post(connection, found)
             frozen += _settle_skipped(connection, batch_id, now_ms)
             operations.set_state(connection, batch_id, OperationState.FINAL)
+            if found.kind == streams.PATH:
+                extras.release(connection, batch_id)
             _tell(connection, batch_id, OperationState.FINAL, now_ms)
     return frozen
 
@@ -137,29 +140,35 @@ def dissolve(connection: sa.Connection, stream_id: int, now_ms: int, since: int 
 
 
 def fail_swaps(connection: sa.Connection, stream_id: int, dead_terms: Collection[str], reason: str, now_ms: int) -> int:
-    """Waiting swaps under terms that are no longer in force fail, and their holds are given back. Answers how many."""
+    """Waiting swaps of which any hop's terms are no longer in force fail, and their holds are given back.
+
+    Answers how many.
+    """
     rows = connection.execute(
         sa.select(operation.c.id)
+        .distinct()
         .join(swap, swap.c.operation_id == operation.c.id)
+        .join(quote_hop, quote_hop.c.quote_id == swap.c.quote_id)
         .where(
             operation.c.stream_id == stream_id,
             operation.c.batch_id.is_(None),
             operation.c.state == OperationState.ACCEPTED.value,
-            swap.c.terms_id.in_(list(dead_terms)),
+            quote_hop.c.terms_id.in_(list(dead_terms)),
         )
+        .order_by(operation.c.seq)
     )
     failed = list(rows.scalars())
     for operation_id in failed:
         entries.void(connection, operation_id)
-        _fail(connection, operation_id, reason, now_ms)
+        _fail_swap(connection, operation_id, reason, now_ms)
     return len(failed)
 
 
 def _settle_skipped(connection: sa.Connection, batch_id: str, now_ms: int) -> list[int]:
     """What the chain skipped, once that is final: the operation failed and the account is frozen.
 
-    A swap gives its hold back. A redemption does not, since its reward may have been handed over. A release gives its
-    hold back and freezes nothing: it is skipped where the wallet was unbound on the chain meanwhile.
+    A swap and a fee give their hold back. A redemption does not, since its reward may have been handed over. A release
+    gives its hold back and freezes nothing: it is skipped where the wallet was unbound on the chain meanwhile.
     """
     short = connection.execute(
         sa.select(entry.c.operation_id, entry.c.account_id, operation.c.kind)
@@ -170,11 +179,23 @@ def _settle_skipped(connection: sa.Connection, batch_id: str, now_ms: int) -> li
     for account_id in disagreeing:
         accounts.freeze(connection, account_id)
     for operation_id, kind in {row.operation_id: row.kind for row in short}.items():
-        if kind in (OperationKind.SWAP.value, OperationKind.RELEASE.value):
+        if kind != OperationKind.REDEMPTION.value:
             entries.void(connection, operation_id)
-        reason = NOT_RELEASED if kind == OperationKind.RELEASE.value else SHORT_ON_CHAIN
-        _fail(connection, operation_id, reason, now_ms)
+        if kind == OperationKind.SWAP.value:
+            _fail_swap(connection, operation_id, SHORT_ON_CHAIN, now_ms)
+        else:
+            reason = NOT_RELEASED if kind == OperationKind.RELEASE.value else SHORT_ON_CHAIN
+            _fail(connection, operation_id, reason, now_ms)
     return disagreeing
+
+
+def _fail_swap(connection: sa.Connection, operation_id: str, reason: str, now_ms: int) -> None:
+    """A swap failed, and with it what was to come after it; what it used of caps is given back."""
+    _fail(connection, operation_id, reason, now_ms)
+    usage.give_back(connection, operation_id)
+    for extra_id in extras.of_swap(connection, operation_id):
+        entries.void(connection, extra_id)
+        _fail(connection, extra_id, SWAP_FAILED, now_ms)
 
 
 def _fail(connection: sa.Connection, operation_id: str, reason: str, now_ms: int) -> None:

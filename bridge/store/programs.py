@@ -11,10 +11,14 @@ from bridge.store.limits import Bounds
 from bridge.store.schema import program
 from exchange.earning import EarningRate
 from exchange.errors import ProgramNotActive, SymbolTaken, UnknownProgram
-from exchange.points import MICRO_UNITS_MAX
+from exchange.fx import PointValue
+from exchange.points import MICRO_UNITS_MAX, MicroUnits
 
 #: What a program may owe unless it is told otherwise, in micro-units.
 CREDIT_LIMIT_MICRO = 10**12
+
+#: What a program's points are redeemed for unless it is told otherwise.
+MONEY = "USD"
 
 DEPLOYING = "deploying"
 ACTIVE = "active"
@@ -25,6 +29,8 @@ class Program:
     """A loyalty program. `token` is None until its contract stands on the chain.
 
     `standby` is the address that becomes the issuer when that one is retired; its key has an index and no lane.
+    `currency` is what its points are called; `money` is the ISO 4217 code of what they are redeemed for at home, and
+    `point_value_micro` what one is worth there, None where nobody said.
     """
 
     id: str
@@ -40,9 +46,16 @@ class Program:
     standby: bytes | None
     transferable: bool
     credit_limit_micro: int
+    money: str
+    point_value_micro: int | None
     token: bytes | None
     state: str
     created_ms: int
+
+    @property
+    def point_value(self) -> PointValue | None:
+        """What one point is worth at home, if anybody said."""
+        return None if self.point_value_micro is None else PointValue(MicroUnits(self.point_value_micro), self.money)
 
     @property
     def deployed_token(self) -> bytes:
@@ -68,6 +81,8 @@ class NewProgram:
     limits: Mapping[str, Bounds] = field(default_factory=lambda: limits.DEFAULTS)
     transferable: bool = False
     credit_limit_micro: int = CREDIT_LIMIT_MICRO
+    money: str = MONEY
+    point_value_micro: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +151,8 @@ def add(connection: sa.Connection, new: NewProgram, signers: ProgramLanes, now_m
             standby=signers.standby,
             transferable=new.transferable,
             credit_limit_micro=new.credit_limit_micro,
+            money=new.money,
+            point_value_micro=new.point_value_micro,
             state=DEPLOYING,
             created_ms=now_ms,
         )
@@ -154,6 +171,13 @@ def deployed(connection: sa.Connection, program_id: str, token: bytes) -> None:
 def admitted(connection: sa.Connection, program_id: str) -> None:
     """The exchange admitted the program: its points can move."""
     connection.execute(program.update().where(program.c.id == program_id).values(state=ACTIVE))
+
+
+def worth_at_home(connection: sa.Connection, program_id: str, money: str, point_value_micro: int | None) -> Program:
+    """The program said what one of its points is redeemed for; None: it does not say. Raises UnknownProgram."""
+    changed = program.update().where(program.c.id == program_id)
+    connection.execute(changed.values(money=money, point_value_micro=point_value_micro))
+    return by_id(connection, program_id)
 
 
 def may_owe(connection: sa.Connection, program_id: str, credit_limit_micro: int) -> None:

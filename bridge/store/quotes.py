@@ -1,108 +1,193 @@
-"""Quotes: firm offers under the terms in force, kept until their deadline."""
+"""Quotes: firm offers along a path under the terms in force, kept until their deadline.
 
-from dataclasses import dataclass
+An open quote holds no points. What it takes of the caps of terms is reserved until it is accepted or expires, so the
+number of open quotes of one member is limited.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 
 import sqlalchemy as sa
 
-from bridge.store import links, members, programs, terms
+from bridge.store import accounts, earns, limits, links, members, paths, programs, terms, usage
 from bridge.store.ids import new_id
-from bridge.store.schema import quote, swap
-from exchange.errors import NoTerms, OverLimit, UnknownQuote
-from exchange.pricing import price, price_for
+from bridge.store.members import Member
+from bridge.store.paths import InvalidPath
+from bridge.store.schema import account, quote, quote_hop, swap
+from bridge.store.terms import TermsRow
+from bridge.store.usage import Customer
+from exchange.errors import DirectionClosed, OverLimit, TooManyQuotes, UnknownQuote
+from exchange.explanation import Worth
+from exchange.pricing import Hop, Price, price_route, price_route_for
 
 OPEN, USED, EXPIRED = "open", "used", "expired"
+
+#: Open quotes of one member, unless the settings say otherwise.
+OPEN_QUOTES_MAX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedHop:
+    """What a quote does in one direction of its path.
+
+    `bonus` comes on top of `amount_out`, on the last hop only; `settlement_micro` is what the source program of the
+    direction comes to owe its destination.
+    """
+
+    place: int
+    from_program_id: str
+    to_program_id: str
+    terms_id: str
+    amount_in: int
+    amount_out: int
+    bonus: int
+    settlement_micro: int
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A firm offer: `amount_in` leaves the source, `amount_out` reaches the destination, until `expires_ms`."""
+    """A firm offer until `expires_ms`: `amount_in` and `fee_points` leave the source, `amount_out` reaches the
+    destination, of which the swap itself brings `base_out` and bonuses the rest.
+
+    `nearest_above` is the least amount in that gives more. `bonuses` name each with its points, `fees` what is owed in
+    money, `value` what is given and received in money and by which rates.
+    """
 
     id: str
     program_id: str
     member_id: str
     to_program_id: str
     to_member_id: str
+    tier: str | None
     amount_in: int
+    base_out: int
     amount_out: int
+    bonuses: list[dict[str, object]]
+    fee_points: int
+    fees: list[dict[str, object]]
     remainder: int
+    nearest_above: int | None
     settlement_micro: int
-    terms_id: str
+    value: dict[str, object] | None
     explanation: list[dict[str, object]]
+    signature: bytes | None
     created_ms: int
     expires_ms: int
+    hops: list[QuotedHop]
+
+    @property
+    def path(self) -> list[str]:
+        """The ids of the programs along the path, source first."""
+        return [self.program_id, *(hop.to_program_id for hop in self.hops)]
+
+    @property
+    def terms_id(self) -> str:
+        """The terms of the first hop."""
+        return self.hops[0].terms_id
+
+    @property
+    def bonus(self) -> int:
+        """What all bonuses add."""
+        return self.amount_out - self.base_out
+
+
+_COLUMNS = [name for name in Quote.__slots__ if name != "hops"]
 
 
 @dataclass(frozen=True, slots=True)
 class QuoteRequest:
-    """What is to be swapped: so much in, or at least so much out."""
+    """What is to be swapped: so much in, or at least so much out; along a path, or (empty) directly."""
 
     member_id: str | None
     member_number: str | None
     to_program_id: str
     amount_in: int | None
     amount_out: int | None
+    path: Sequence[str] = ()
+    tier: str | None = None
+
+    @property
+    def field(self) -> str:
+        """Which amount was asked for."""
+        return "amount_in" if self.amount_in is not None else "amount_out"
 
 
 @dataclass(frozen=True, slots=True)
 class Firmness:
-    """For how long a quote is firm, and how long after that its batch may take."""
+    """For how long a quote is firm, how long after that its batch may take, and how many one member may have open."""
 
     quote_life_ms: int
     batch_life_ms: int
+    open_quotes_max: int = OPEN_QUOTES_MAX
 
 
-def create(connection: sa.Connection, program_id: str, request: QuoteRequest, firmness: Firmness, now_ms: int) -> Quote:
-    """Price the request under the terms in force and keep the offer.
+def create(
+    connection: sa.Connection,
+    program_id: str,
+    request: QuoteRequest,
+    firmness: Firmness,
+    now_ms: int,
+    worth: Worth | None = None,
+) -> Quote:
+    """Price the request under the terms in force and keep the offer; `worth` says what points are worth in money.
 
-    Raises UnknownMember, UnknownProgram, ProgramNotActive, NotLinked, NoTerms, OverLimit and what pricing raises.
+    Raises UnknownMember, UnknownProgram, ProgramNotActive, InvalidPath, NotLinked, NoTerms, DirectionClosed,
+    TooManyQuotes, OverLimit and what pricing raises.
     """
     source = members.find(connection, program_id, member_id=request.member_id, member_number=request.member_number)
-    assert programs.by_id(connection, program_id).deployed_token
-    assert programs.by_id(connection, request.to_program_id).deployed_token
+    path = _path(connection, program_id, request)
     destination = links.counterpart(connection, source, request.to_program_id)
-    agreed = terms.in_force(connection, program_id, request.to_program_id, now_ms)
+    agreed = [terms.in_force(connection, *direction, now_ms) for direction in pairwise(path)]
     expires_ms = _deadline(connection, agreed, firmness, now_ms)
-    if request.amount_in is not None:
-        priced = price(agreed.agreed(), request.amount_in)
+    _require_few_open(connection, source, firmness, now_ms)
+    if any(row.rules for row in agreed):
+        who = Customer.of(connection, source, request.tier)
     else:
-        assert request.amount_out is not None
-        priced = price_for(agreed.agreed(), request.amount_out)
-    require_under_cap(agreed, priced.amount_in, "amount_in" if request.amount_in is not None else "amount_out")
-    made = Quote(
-        id=new_id("quote"),
-        program_id=program_id,
-        member_id=source.id,
-        to_program_id=request.to_program_id,
-        to_member_id=destination.id,
-        amount_in=priced.amount_in,
-        amount_out=priced.amount_out,
-        remainder=priced.remainder,
-        settlement_micro=priced.settlement,
-        terms_id=agreed.id,
-        explanation=[{"label": line.label, "detail": line.detail, "points": line.points} for line in priced.lines],
-        created_ms=now_ms,
-        expires_ms=expires_ms,
+        who = Customer((source.id,), request.tier)  # nobody asks what plain terms have counted
+    priced = _price(connection, agreed, who, request, now_ms, worth)
+    made = _quote(priced, source, destination, request.tier, worth, now_ms, expires_ms)
+    require_under_caps(connection, made, agreed, request.field)
+    _require_extras_fit(connection, made, request.field)
+    connection.execute(quote.insert().values({name: getattr(made, name) for name in _COLUMNS}))
+    connection.execute(
+        quote_hop.insert(), [asdict(hop) | {"quote_id": made.id, "reserved_until_ms": expires_ms} for hop in made.hops]
     )
-    connection.execute(quote.insert().values({name: getattr(made, name) for name in Quote.__slots__}))
     return made
 
 
-def require_under_cap(agreed: terms.TermsRow, amount_in: int, field: str) -> None:
-    """Raises OverLimit when one swap takes more than the terms let through in a whole period."""
-    if amount_in > agreed.managed_cap:
-        raise OverLimit(
-            f"these terms let {agreed.managed_cap:,} points through in a period, {amount_in:,} can never be swapped",
-            field=field,
-            limit=agreed.managed_cap,
-        )
+def sign(connection: sa.Connection, found: Quote, signature: bytes) -> Quote:
+    """Keep the exchange's signature under the promise."""
+    connection.execute(quote.update().where(quote.c.id == found.id).values(signature=signature))
+    return replace(found, signature=signature)
+
+
+def require_under_caps(connection: sa.Connection, made: Quote, agreed: Sequence[TermsRow], field: str) -> None:
+    """Raises OverLimit when one swap takes more than the terms of a hop let through in a whole period."""
+    for hop, row in zip(made.hops, agreed, strict=True):
+        if hop.amount_in > row.managed_cap:
+            direction = terms.name_direction(connection, row)
+            raise OverLimit(
+                f"these terms {direction} let {row.managed_cap:,} points through in a period, {hop.amount_in:,} can"
+                " never be swapped",
+                field=field,
+                limit=row.managed_cap,
+            )
 
 
 def by_id(connection: sa.Connection, quote_id: str, program_id: str | None = None) -> Quote:
     """The quote with this id, of this source program where one is named. Raises UnknownQuote."""
-    row = connection.execute(sa.select(quote).where(quote.c.id == quote_id)).one_or_none()
+    row = connection.execute(
+        sa.select(*(quote.c[name] for name in _COLUMNS)).where(quote.c.id == quote_id)
+    ).one_or_none()
     if row is None or (program_id is not None and row.program_id != program_id):
         raise UnknownQuote(f"there is no quote {quote_id}", field="quote_id")
-    return Quote(**row._mapping)
+    hops = connection.execute(
+        sa.select(*(quote_hop.c[name] for name in QuotedHop.__slots__))
+        .where(quote_hop.c.quote_id == quote_id)
+        .order_by(quote_hop.c.place)
+    )
+    return Quote(**row._mapping, hops=[QuotedHop(**hop._mapping) for hop in hops])
 
 
 def used_by(connection: sa.Connection, quote_id: str) -> str | None:
@@ -117,17 +202,151 @@ def state(connection: sa.Connection, found: Quote, at_ms: int) -> str:
     return OPEN if at_ms <= found.expires_ms else EXPIRED
 
 
-def _deadline(connection: sa.Connection, agreed: terms.TermsRow, firmness: Firmness, now_ms: int) -> int:
-    """When the offer ends: early enough that its batch is on the chain before other terms replace these."""
-    wanted = now_ms + firmness.quote_life_ms
-    change_ms = terms.next_change_ms(connection, agreed.from_program_id, agreed.to_program_id, now_ms)
-    if change_ms is None:
-        return wanted
-    latest = change_ms - firmness.batch_life_ms
-    if latest <= now_ms:
-        raise NoTerms(
-            "these terms are about to be replaced and a swap might not reach the chain in time; ask again when the"
-            " announced terms are in force",
-            field="to_program_id",
+# -- making one -------------------------------------------------------------------------------
+
+
+def _path(connection: sa.Connection, program_id: str, request: QuoteRequest) -> list[str]:
+    path = list(request.path) or [program_id, request.to_program_id]
+    if request.path:
+        paths.require(path)
+        if (path[0], path[-1]) != (program_id, request.to_program_id):
+            raise InvalidPath("a path leads from the member's program to the destination", field="path")
+    for one in path:
+        assert programs.by_id(connection, one).deployed_token
+    return path
+
+
+def _deadline(connection: sa.Connection, agreed: Sequence[TermsRow], firmness: Firmness, now_ms: int) -> int:
+    """When the offer ends: early enough that its batch is on the chain before other terms replace any of these."""
+    deadline = now_ms + firmness.quote_life_ms
+    for row in agreed:
+        change_ms = terms.next_change_ms(connection, row.from_program_id, row.to_program_id, now_ms)
+        if change_ms is None:
+            continue
+        latest = change_ms - firmness.batch_life_ms
+        if latest <= now_ms:
+            raise DirectionClosed(
+                f"the terms {terms.name_direction(connection, row)} are about to be replaced and a swap might not reach"
+                " the chain in time; ask again when the announced terms are in force",
+                field="to_program_id",
+            )
+        deadline = min(deadline, latest)
+    return deadline
+
+
+def _require_few_open(connection: sa.Connection, source: Member, firmness: Firmness, now_ms: int) -> None:
+    is_open = quote.c.member_id == source.id, quote.c.accepted_ms.is_(None), quote.c.expires_ms >= now_ms
+    count, next_ms = connection.execute(
+        sa.select(sa.func.count(), sa.func.min(quote.c.expires_ms)).where(*is_open)
+    ).one()
+    if count >= firmness.open_quotes_max:
+        raise TooManyQuotes(
+            f"the member has {count} open quotes, and may have {firmness.open_quotes_max}; the next one expires in"
+            f" {-(-(next_ms - now_ms) // 1000)} s",
+            field="member_id",
+            limit=firmness.open_quotes_max,
         )
-    return min(wanted, latest)
+
+
+def _price(
+    connection: sa.Connection,
+    agreed: Sequence[TermsRow],
+    who: Customer,
+    request: QuoteRequest,
+    now_ms: int,
+    worth: Worth | None,
+) -> Price:
+    """The price in the least favourable of the situations in which the quote may be accepted.
+
+    Where the n-th transfer of a period gets something else, quotes that only wait to expire must gain nothing.
+    """
+    found = [row.agreed() for row in agreed]
+    perhaps = [
+        usage.situations(connection, row, each.rules, who, now_ms) for row, each in zip(agreed, found, strict=True)
+    ]
+    prices = []
+    for number in range(max(map(len, perhaps))):
+        hops = [Hop(each, some[min(number, len(some) - 1)]) for each, some in zip(found, perhaps, strict=True)]
+        if request.amount_in is not None:
+            prices.append(price_route(hops, request.amount_in, worth))
+        else:
+            assert request.amount_out is not None
+            prices.append(price_route_for(hops, request.amount_out, worth))
+    return min(prices, key=_favour)
+
+
+def _favour(priced: Price) -> tuple[int, int, int]:
+    return priced.amount_out, -priced.amount_in - priced.fee_points, -sum(fee.micro for fee in priced.fees)
+
+
+def _quote(
+    priced: Price,
+    source: Member,
+    destination: Member,
+    tier: str | None,
+    worth: Worth | None,
+    now_ms: int,
+    expires_ms: int,
+) -> Quote:
+    last = len(priced.hops) - 1
+    bonus = priced.amount_out - priced.base_out
+    return Quote(
+        id=new_id("quote"),
+        program_id=source.program_id,
+        member_id=source.id,
+        to_program_id=destination.program_id,
+        to_member_id=destination.id,
+        tier=tier,
+        amount_in=priced.amount_in,
+        base_out=priced.base_out,
+        amount_out=priced.amount_out,
+        bonuses=[asdict(one) for one in priced.bonuses],
+        fee_points=priced.fee_points,
+        fees=[asdict(one) for one in priced.fees],
+        remainder=priced.remainder,
+        nearest_above=priced.nearest_above,
+        settlement_micro=priced.settlement,
+        value=None if priced.value is None or worth is None else asdict(priced.value) | {"note": worth.note},
+        explanation=[asdict(line) for line in priced.lines],
+        signature=None,
+        created_ms=now_ms,
+        expires_ms=expires_ms,
+        hops=[
+            QuotedHop(
+                place,
+                hop.terms.source,
+                hop.terms.destination,
+                hop.terms.id,
+                hop.amount_in,
+                hop.amount_out,
+                bonus if place == last else 0,
+                hop.settlement,
+            )
+            for place, hop in enumerate(priced.hops)
+        ],
+    )
+
+
+def _require_extras_fit(connection: sa.Connection, made: Quote, field: str) -> None:
+    """Raises OverLimit where bonus or fee could never be posted: once the swap is accepted neither may fail."""
+    if made.bonus:
+        capacity = limits.capacity(connection, made.to_program_id, limits.ISSUANCE)
+        most = min(capacity, _left_to_issue(connection, made))
+        _require_posted(made.bonus, most, "bonus", "destination", field)
+    if made.fee_points:
+        most = limits.capacity(connection, made.program_id, limits.REDEMPTION)
+        _require_posted(made.fee_points, most, "fee", "source", field)
+
+
+def _require_posted(amount: int, most: int, what: str, side: str, field: str) -> None:
+    if amount > most:
+        raise OverLimit(
+            f"the {what} would be {amount:,} points, and the {side} program can post {most:,} at once", field=field
+        )
+
+
+def _left_to_issue(connection: sa.Connection, made: Quote) -> int:
+    """How many points the books of the destination can still count."""
+    issued = accounts.system_account(connection, made.to_program_id, accounts.ISSUED)
+    counted = sa.select(account.c.debits_pending + account.c.debits_posted).where(account.c.id == issued)
+    return earns.ISSUED_MAX - int(connection.execute(counted).scalar_one())

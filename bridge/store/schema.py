@@ -59,6 +59,8 @@ deployment = sa.Table(
     sa.Column("longest_quote_s", sa.BigInteger, nullable=False),
     sa.Column("longest_batch_s", sa.BigInteger, nullable=False),
     sa.Column("cap_period_s", sa.BigInteger, nullable=False),
+    #: the currency of positions and prices on the chain, fixed then too
+    sa.Column("settlement_currency", sa.String(3), nullable=False),
     sa.Column("transaction_hash", sa.LargeBinary(32), nullable=True),
     sa.Column("block_number", sa.BigInteger, nullable=True),
     _ms("created_ms"),
@@ -93,6 +95,9 @@ program = sa.Table(
     sa.Column("transferable", sa.Boolean, nullable=False),
     #: what the program may owe, in micro-units, as the exchange last said
     sa.Column("credit_limit_micro", sa.BigInteger, nullable=False),
+    #: the currency in which its points are redeemed at home, and what one is worth there; None: nobody said
+    sa.Column("money", sa.String(3), nullable=False),
+    sa.Column("point_value_micro", sa.BigInteger, nullable=True),
     sa.Column("token", sa.LargeBinary(20), nullable=True, unique=True),
     sa.Column("state", sa.String(16), nullable=False),
     _ms("created_ms"),
@@ -301,14 +306,23 @@ operation = sa.Table(
     sa.Column("request_hash", sa.LargeBinary(32), nullable=True),
     #: None where no entry was posted for it
     sa.Column("tag", sa.LargeBinary(5), nullable=True),
+    #: None where nothing is to be posted, or not yet: until the swap that it comes after is final
     sa.Column("stream_id", sa.ForeignKey("stream.id"), nullable=True),
     sa.Column("batch_id", sa.ForeignKey("batch.id"), nullable=True, index=True),
+    #: the swap that a bonus or a fee comes after
+    sa.Column("after_id", sa.ForeignKey("operation.id"), nullable=True),
     _ms("occurred_ms", nullable=True),
     _ms("created_ms"),
     sa.UniqueConstraint("program_id", "idempotency_key"),
 )
 sa.Index("ix_operation_member_seq", operation.c.member_id, operation.c.seq)
 sa.Index("ix_operation_program_seq", operation.c.program_id, operation.c.seq)
+sa.Index(
+    "ix_operation_after",
+    operation.c.after_id,
+    sqlite_where=operation.c.after_id.is_not(None),
+    postgresql_where=operation.c.after_id.is_not(None),
+)
 sa.Index(
     "ix_operation_waiting",
     operation.c.stream_id,
@@ -345,6 +359,9 @@ lot = sa.Table(
     sa.Column("amount", sa.BigInteger, nullable=False),
     sa.Column("remaining", sa.BigInteger, nullable=False),
     sa.Column("pending", sa.Boolean, nullable=False),
+    #: whether a swap brought it, and whether it may be swapped again
+    sa.Column("received", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("onward", sa.Boolean, nullable=False, server_default=sa.true()),
     _ms("earned_ms"),
     _ms("expires_ms", nullable=True),
     sa.CheckConstraint("remaining >= 0 AND remaining <= amount", name="remaining_in_range"),
@@ -381,15 +398,27 @@ terms = sa.Table(
     #: source points that managed accounts, and holders of wallets, may swap in a period
     sa.Column("managed_cap", sa.BigInteger, nullable=False),
     sa.Column("wallet_cap", sa.BigInteger, nullable=False),
+    #: what the contract does not hold, in the form that files and the API have for it; empty: nothing
+    sa.Column("rules", sa.JSON, nullable=False, server_default="{}"),
+    #: not in force before
+    _ms("starts_ms", nullable=True),
+    #: somebody looked at a ratio that seemed inverted, and stood by it
+    sa.Column("confirmed_ratio", sa.Boolean, nullable=False, server_default=sa.false()),
+    #: how the settlement price was converted: from which currency and amount, at which rate of which date
+    sa.Column("fx", sa.JSON(none_as_null=True), nullable=True),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("reason", sa.Text, nullable=True),
     sa.Column("proposed_by", sa.ForeignKey("program.id"), nullable=False),
     _ms("effective_ms", nullable=True),
     _ms("suspended_ms", nullable=True),
     _ms("created_ms"),
+    #: every change of a row takes the next number, so that who keeps terms in memory reads only what changed
+    sa.Column("revision", sa.BigInteger, nullable=False, index=True),
 )
 sa.Index("ix_terms_direction", terms.c.from_program_id, terms.c.to_program_id)
 
+#: A firm offer. What it takes of caps is reserved while it is open, used from when it is accepted, and given back when
+#: it expires or its swap fails.
 quote = sa.Table(
     "quote",
     metadata,
@@ -398,18 +427,72 @@ quote = sa.Table(
     sa.Column("member_id", sa.ForeignKey("member.id"), nullable=False),
     sa.Column("to_program_id", sa.ForeignKey("program.id"), nullable=False),
     sa.Column("to_member_id", sa.ForeignKey("member.id"), nullable=False),
+    sa.Column("tier", sa.String(64), nullable=True),
     sa.Column("amount_in", sa.BigInteger, nullable=False),
+    #: what the swap itself brings, and that with all bonuses
+    sa.Column("base_out", sa.BigInteger, nullable=False),
     sa.Column("amount_out", sa.BigInteger, nullable=False),
+    sa.Column("bonuses", sa.JSON, nullable=False),
+    #: source points burned on top, and what is owed in money
+    sa.Column("fee_points", sa.BigInteger, nullable=False),
+    sa.Column("fees", sa.JSON, nullable=False),
     sa.Column("remainder", sa.BigInteger, nullable=False),
+    #: the least amount in that gives more
+    sa.Column("nearest_above", sa.BigInteger, nullable=True),
     sa.Column("settlement_micro", sa.BigInteger, nullable=False),
-    sa.Column("terms_id", sa.ForeignKey("terms.id"), nullable=False),
+    sa.Column("value", sa.JSON(none_as_null=True), nullable=True),
     sa.Column("explanation", sa.JSON, nullable=False),
+    sa.Column("signature", sa.LargeBinary, nullable=True),
     _ms("created_ms"),
     _ms("expires_ms"),
+    _ms("accepted_ms", nullable=True),
+    #: its swap failed: what it took of caps was given back
+    sa.Column("failed", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+sa.Index("ix_quote_member", quote.c.member_id, quote.c.accepted_ms, quote.c.expires_ms)
+sa.Index("ix_quote_to_member", quote.c.to_member_id, quote.c.accepted_ms, quote.c.expires_ms)
+
+#: What a quote does in each direction along its path, in order, under which terms.
+quote_hop = sa.Table(
+    "quote_hop",
+    metadata,
+    sa.Column("quote_id", sa.ForeignKey("quote.id"), primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True),
+    sa.Column("from_program_id", sa.ForeignKey("program.id"), nullable=False),
+    sa.Column("to_program_id", sa.ForeignKey("program.id"), nullable=False),
+    sa.Column("terms_id", sa.ForeignKey("terms.id"), nullable=False),
+    sa.Column("amount_in", sa.BigInteger, nullable=False),
+    sa.Column("amount_out", sa.BigInteger, nullable=False),
+    #: what bonuses add to that; on the last hop only
+    sa.Column("bonus", sa.BigInteger, nullable=False),
+    sa.Column("settlement_micro", sa.BigInteger, nullable=False),
+    #: until when it is reserved; None once the quote was accepted
+    _ms("reserved_until_ms", nullable=True),
+)
+sa.Index(
+    "ix_quote_hop_reserved",
+    quote_hop.c.from_program_id,
+    quote_hop.c.to_program_id,
+    quote_hop.c.reserved_until_ms,
+    sqlite_where=quote_hop.c.reserved_until_ms.is_not(None),
+    postgresql_where=quote_hop.c.reserved_until_ms.is_not(None),
 )
 
-#: What a swap adds to its operation. One quote serves one swap; a holder's own swap has no quote, and no terms are
-#: named for it, since it may lead through several programs.
+#: What was swapped in each direction on each day in UTC (days since 1970), failed swaps left out: a year's sum must not
+#: read a year's swaps.
+swap_day = sa.Table(
+    "swap_day",
+    metadata,
+    sa.Column("from_program_id", sa.ForeignKey("program.id"), primary_key=True),
+    sa.Column("to_program_id", sa.ForeignKey("program.id"), primary_key=True),
+    sa.Column("day", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("points_out", sa.BigInteger, nullable=False),
+    sa.Column("points_in", sa.BigInteger, nullable=False),
+    sa.Column("swaps", sa.BigInteger, nullable=False),
+)
+
+#: What a swap adds to its operation. One quote serves one swap, whose hops are the quote's. A holder's own swap has no
+#: quote, and no terms are named for it.
 swap = sa.Table(
     "swap",
     metadata,
@@ -417,10 +500,21 @@ swap = sa.Table(
     sa.Column("quote_id", sa.ForeignKey("quote.id"), nullable=True, unique=True),
     sa.Column("to_program_id", sa.ForeignKey("program.id"), nullable=False, index=True),
     sa.Column("to_member_id", sa.ForeignKey("member.id"), nullable=True),
+    #: what the chain mints; bonuses are operations of their own
     sa.Column("points_out", sa.BigInteger, nullable=False),
-    sa.Column("terms_id", sa.ForeignKey("terms.id"), nullable=True),
     #: None where it is more than a database counts to, which only a holder's own swap can be
     sa.Column("settlement_micro", sa.BigInteger, nullable=True),
+)
+
+#: What a leg of a swap becomes in the programs between source and destination, where it has no entry: after the hop at
+#: `place`.
+leg_hop = sa.Table(
+    "leg_hop",
+    metadata,
+    sa.Column("operation_id", sa.ForeignKey("operation.id"), primary_key=True),
+    sa.Column("leg", sa.Integer, primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True),
+    sa.Column("points", sa.BigInteger, nullable=False),
 )
 
 #: What happened, in order: one row for an accepted operation, one row for all operations of a batch.

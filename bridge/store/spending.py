@@ -5,16 +5,18 @@ account they are in.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
 from bridge.store import accounts, lots
 from bridge.store.accounts import Account
+from exchange.eligibility import may_go
 from exchange.errors import CannotSplit, InsufficientPoints
 from exchange.legs import ACCOUNTS_MAX
 from exchange.lots import Lot, Take, spend, spendable
 from exchange.points import Points
+from exchange.rules import Eligible
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class Purse:
     def swappable_in(self, one: Account) -> Points:
         """What a swap may take from one account."""
         return Points(min(one.balance.swappable, self.held[one.id]))
+
+    def going(self, eligible: Eligible) -> "Purse":
+        """Only what the terms let go in a swap, and what may be swapped on at all."""
+        left = {account_id: may_go(held, eligible, self.now_s) for account_id, held in self.lots.items()}
+        return replace(self, lots=left, held={each: spendable(held, self.now_s) for each, held in left.items()})
 
     def first_expiring(self) -> list[Account]:
         """The accounts in the order in which their points expire."""

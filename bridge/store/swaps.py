@@ -1,5 +1,6 @@
 """Accepting quotes: the source points are held, and the swap waits for its batch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -7,7 +8,9 @@ import sqlalchemy as sa
 from bridge.store import (
     accounts,
     events,
+    extras,
     links,
+    lots,
     members,
     operations,
     programs,
@@ -15,16 +18,22 @@ from bridge.store import (
     spending,
     streams,
     terms,
+    usage,
 )
+from bridge.store.extras import Portion
 from bridge.store.ids import new_id, request_hash
 from bridge.store.quotes import Quote
-from bridge.store.schema import entry, lot, operation, swap
+from bridge.store.schema import entry, leg_hop, lot, operation, swap
 from bridge.store.spending import Purse
-from exchange.errors import NoTerms, NotLinked, PointsNotFinal, QuoteExpired, QuoteUsed
-from exchange.legs import ACCOUNTS_MAX, plan_legs
+from exchange.eligibility import divided
+from exchange.errors import NotEligible, NoTerms, NotLinked, PointsNotFinal, QuoteExpired, QuoteUsed
+from exchange.legs import ACCOUNTS_MAX, path_block, path_least, plan_legs
+from exchange.lots import Take
 from exchange.operations import OperationKind, OperationState
 from exchange.points import Points
 from exchange.ratio import Ratio
+from exchange.rules import Expiry, Received
+from exchange.terms import Terms
 from exchange.words import EntryKind, entry_tag
 
 DAY_MS = 86_400_000
@@ -32,19 +41,30 @@ DAY_MS = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """What one account of the source pays, and what lands under the same reference at the destination."""
+    """What one account of the source pays, of which lots, and what lands under the same reference at the destination.
+
+    `amounts_out` is what stands after each hop; only the last of it is ever in an account.
+    """
 
     from_account: int
     to_account: int
     amount_in: Points
-    amount_out: Points
+    amounts_out: list[Points]
+    takes: list[Take[int]]
+
+    @property
+    def amount_out(self) -> Points:
+        """What lands at the destination."""
+        return self.amounts_out[-1]
 
 
 def accept(connection: sa.Connection, program_id: str, key: str, quote_id: str, now_ms: int) -> tuple[str, bool]:
     """Accept a quote. Answers the operation's id and whether it was accepted before under the same key.
 
-    Raises IdempotencyKeyReused, UnknownQuote, QuoteUsed, QuoteExpired, NotLinked, NoTerms, InsufficientPoints,
-    PointsNotFinal, CannotSplit, LinkConflict, OverLimit.
+    What the quote says of bonuses and fees is accepted with it. Nothing is priced again, and no cap of the rules is
+    looked at again: the quote reserved them. Raises IdempotencyKeyReused, UnknownQuote, QuoteUsed, QuoteExpired,
+    NotLinked, NoTerms, DirectionClosed, InsufficientPoints, NotEligible, PointsNotFinal, CannotSplit, LinkConflict,
+    OverLimit.
     """
     fingerprint = request_hash("swap", quote_id)
     before = operations.known(connection, program_id, [key]).get(key)
@@ -52,10 +72,9 @@ def accept(connection: sa.Connection, program_id: str, key: str, quote_id: str, 
         before.require_same(fingerprint)
         return before.id, True
     offer = quotes.by_id(connection, quote_id, program_id)
-    _require_open(connection, offer, now_ms)
+    agreed = _require_open(connection, offer, now_ms)
     operation_id = new_id("operation")
-    purse = spending.purse(connection, offer.member_id, now_ms)
-    legs = _plan(connection, offer, purse)
+    legs = _plan(connection, offer, agreed, now_ms)
     connection.execute(
         operation.insert().values(
             id=operation_id,
@@ -67,7 +86,7 @@ def accept(connection: sa.Connection, program_id: str, key: str, quote_id: str, 
             idempotency_key=key,
             request_hash=fingerprint,
             tag=entry_tag(program_id, key),
-            stream_id=streams.for_path(connection, [program_id, offer.to_program_id]).id,
+            stream_id=streams.for_path(connection, offer.path).id,
             created_ms=now_ms,
         )
     )
@@ -77,52 +96,59 @@ def accept(connection: sa.Connection, program_id: str, key: str, quote_id: str, 
             quote_id=offer.id,
             to_program_id=offer.to_program_id,
             to_member_id=offer.to_member_id,
-            points_out=offer.amount_out,
-            terms_id=offer.terms_id,
+            points_out=offer.base_out,
             settlement_micro=offer.settlement_micro,
         )
     )
-    _write(connection, offer, operation_id, legs, now_ms)
-    taken = [(leg.from_account, purse.take_from(leg.from_account, leg.amount_in)) for leg in legs]
-    spending.hold(connection, operation_id, taken)
     events.operations_changed(
         connection,
         [(program_id, operation_id), (offer.to_program_id, operation_id)],
         OperationState.ACCEPTED,
         now_ms,
     )
+    arriving = _Arriving.of(connection, offer, agreed[-1].rules.received, legs, now_ms)
+    _write(connection, offer, operation_id, legs, arriving)
+    spending.hold(connection, operation_id, [(leg.from_account, leg.takes) for leg in legs])
+    usage.accepted(connection, offer.id, now_ms)
+    bonus = arriving.portions(offer.bonus, [take for leg in legs for take in leg.takes])
+    extras.accept(connection, offer, operation_id, bonus, onward=arriving.received.onward, now_ms=now_ms)
     return operation_id, False
 
 
-def _require_open(connection: sa.Connection, offer: Quote, now_ms: int) -> None:
+def _require_open(connection: sa.Connection, offer: Quote, now_ms: int) -> list[Terms]:
+    """The terms of the quote's hops, under which it can be accepted now."""
     used = quotes.used_by(connection, offer.id)
     if used is not None:
         raise QuoteUsed(f"quote {offer.id} was accepted by swap {used}; ask for a new one", field="quote_id")
     if now_ms > offer.expires_ms:
         raise QuoteExpired(
-            f"quote {offer.id} expired {(now_ms - offer.expires_ms) / 1000:.0f} s ago; ask for a new one",
+            f"quote {offer.id} expired {-(-(now_ms - offer.expires_ms) // 1000)} s ago; ask for a new one",
             field="quote_id",
         )
     source = members.by_id(connection, offer.member_id)
     if links.counterpart(connection, source, offer.to_program_id).id != offer.to_member_id:
         raise NotLinked("the memberships are no longer linked as they were when this was quoted", field="quote_id")
-    agreed = terms.in_force(connection, offer.program_id, offer.to_program_id, now_ms)
-    if agreed.id != offer.terms_id:
-        raise NoTerms("the terms of this quote are no longer in force; ask for a new one", field="quote_id")
-    quotes.require_under_cap(agreed, offer.amount_in, "quote_id")  # its caps may have been lowered since
+    rows = []
+    for hop in offer.hops:
+        row = terms.in_force(connection, hop.from_program_id, hop.to_program_id, now_ms)
+        if row.id != hop.terms_id:
+            raise NoTerms("the terms of this quote are no longer in force; ask for a new one", field="quote_id")
+        rows.append(row)
+    quotes.require_under_caps(connection, offer, rows, "quote_id")  # these caps may have been lowered since
+    return [row.agreed() for row in rows]
 
 
-def _plan(connection: sa.Connection, offer: Quote, purse: Purse) -> list[Leg]:
-    """Choose the accounts that pay. The legs' amounts out sum to what was quoted."""
-    _require_enough(purse, offer)
-    agreed = terms.by_id(connection, offer.terms_id)
-    ratio = Ratio(Points(agreed.from_units), Points(agreed.to_units))
-    paying = purse.first_expiring()[:ACCOUNTS_MAX]
+def _plan(connection: sa.Connection, offer: Quote, agreed: Sequence[Terms], now_ms: int) -> list[Leg]:
+    """Choose the accounts and lots that pay. The legs' amounts sum to what was quoted, after every hop."""
+    purse = spending.purse(connection, offer.member_id, now_ms)
+    going = purse.going(agreed[0].rules.eligible)
+    _require_enough(purse, going, offer)
+    ratios = [each.ratio for each in agreed]
     chosen = plan_legs(
-        [(one, purse.swappable_in(one)) for one in paying],
+        [(one, going.swappable_in(one)) for one in going.first_expiring()[:ACCOUNTS_MAX]],
         offer.amount_in,
-        ratio.reduced().from_units,
-        leg_min=ratio.needed_for(Points(1)),
+        path_block(ratios),
+        leg_min=path_least(ratios),
     )
     token = programs.by_id(connection, offer.to_program_id).deployed_token
     legs = []
@@ -134,27 +160,84 @@ def _plan(connection: sa.Connection, offer: Quote, purse: Purse) -> list[Leg]:
             member_id=offer.to_member_id,
             reference=source.reference,
         )
-        legs.append(Leg(source.id, landing, Points(amount), ratio.convert(Points(amount))))
-    assert sum(leg.amount_out for leg in legs) == offer.amount_out, "a split changed what the quote promised"
+        takes = going.take_from(source.id, Points(amount))
+        legs.append(Leg(source.id, landing, Points(amount), _along(ratios, Points(amount)), takes))
+    quoted = [hop.amount_out for hop in offer.hops]
+    assert [sum(after) for after in zip(*(leg.amounts_out for leg in legs), strict=True)] == quoted, (
+        "a split changed what the quote promised"
+    )
     return legs
 
 
-def _require_enough(purse: Purse, offer: Quote) -> None:
-    if purse.spendable < offer.amount_in:
-        raise purse.short(offer.amount_in, field="quote_id")
-    if purse.swappable < offer.amount_in:
-        raise PointsNotFinal(
-            f"{offer.amount_in:,} points are needed, {purse.swappable:,} are final on the chain; try again shortly",
+def _along(ratios: Sequence[Ratio], amount: Points) -> list[Points]:
+    """What stands after each hop, rounded down there as the contract does."""
+    after = []
+    for ratio in ratios:
+        amount = ratio.convert(amount)
+        after.append(amount)
+    return after
+
+
+def _require_enough(purse: Purse, going: Purse, offer: Quote) -> None:
+    """The swap takes from what may go and is final, the fee from what is left of everything."""
+    if purse.spendable < offer.amount_in + offer.fee_points:
+        raise purse.short(offer.amount_in + offer.fee_points, field="quote_id")
+    if going.spendable < offer.amount_in:
+        raise NotEligible(
+            f"{offer.amount_in:,} points are needed, and only {going.spendable:,} may be swapped under these terms:"
+            " others are too young, too old, or were received by a swap",
             field="quote_id",
-            limit=purse.swappable,
+            limit=going.spendable,
+            nearest=going.spendable or None,
+        )
+    if going.swappable < offer.amount_in:
+        raise PointsNotFinal(
+            f"{offer.amount_in:,} points are needed, {going.swappable:,} are final on the chain; try again shortly",
+            field="quote_id",
+            limit=going.swappable,
         )
 
 
-def _write(connection: sa.Connection, offer: Quote, operation_id: str, legs: list[Leg], now_ms: int) -> None:
+@dataclass(frozen=True, slots=True)
+class _Arriving:
+    """When what arrives expires: as points do at the destination, or as its terms have it."""
+
+    received: Received
+    now_ms: int
+    standard_ms: int | None
+    #: when the points of each lot that pays expire
+    inherited_ms: dict[int, int | None]
+
+    @classmethod
+    def of(
+        cls, connection: sa.Connection, offer: Quote, received: Received, legs: Sequence[Leg], now_ms: int
+    ) -> "_Arriving":
+        days = programs.by_id(connection, offer.to_program_id).expiry_days
+        standard_ms = None if days is None else now_ms + days * DAY_MS
+        if received.expiry is Expiry.SHORTENS:
+            assert received.days is not None
+            sooner_ms = now_ms + received.days * DAY_MS
+            standard_ms = sooner_ms if standard_ms is None else min(standard_ms, sooner_ms)
+        marks = lots.marks_of(connection, [take.lot_id for leg in legs for take in leg.takes])
+        return cls(received, now_ms, standard_ms, {lot_id: each.expires_ms for lot_id, each in marks.items()})
+
+    def portions(self, amount: int, takes: Sequence[Take[int]]) -> list[Portion]:
+        """`amount`, which arrives for these takes, by its expiry."""
+        if self.received.expiry is not Expiry.INHERITS:
+            return [Portion(amount, self.standard_ms)] if amount else []
+        sums: dict[int | None, int] = {}
+        for take, part in zip(takes, divided(amount, [take.amount for take in takes]), strict=True):
+            inherited_ms = self.inherited_ms[take.lot_id]
+            expires_ms = self.standard_ms if inherited_ms is None else inherited_ms
+            sums[expires_ms] = sums.get(expires_ms, 0) + part
+        return [Portion(part, expires_ms) for expires_ms, part in sums.items() if part]
+
+
+def _write(
+    connection: sa.Connection, offer: Quote, operation_id: str, legs: Sequence[Leg], arriving: _Arriving
+) -> None:
     out_of = accounts.system_account(connection, offer.program_id, accounts.SWAPPED)
     into = accounts.system_account(connection, offer.to_program_id, accounts.SWAPPED)
-    destination = programs.by_id(connection, offer.to_program_id)
-    expires_ms = None if destination.expiry_days is None else now_ms + destination.expiry_days * DAY_MS
     changes = accounts.Changes()
     entries: list[dict[str, object]] = []
     for number, leg in enumerate(legs):
@@ -187,19 +270,35 @@ def _write(connection: sa.Connection, offer: Quote, operation_id: str, legs: lis
             },
         ]
     connection.execute(entry.insert(), entries)
-    connection.execute(
-        lot.insert(),
-        [
-            {
-                "account_id": leg.to_account,
-                "operation_id": operation_id,
-                "amount": leg.amount_out,
-                "remaining": leg.amount_out,
-                "pending": True,
-                "earned_ms": now_ms,
-                "expires_ms": expires_ms,
-            }
-            for leg in legs
-        ],
-    )
     changes.apply(connection)
+    _write_between(connection, operation_id, legs)
+    connection.execute(lot.insert(), _lots(operation_id, legs, arriving))
+
+
+def _write_between(connection: sa.Connection, operation_id: str, legs: Sequence[Leg]) -> None:
+    """Keep what the legs become in the programs between, where they have no entry: positions move by it."""
+    between = [
+        {"operation_id": operation_id, "leg": number, "place": place, "points": points}
+        for number, leg in enumerate(legs)
+        for place, points in enumerate(leg.amounts_out[:-1])
+    ]
+    if between:
+        connection.execute(leg_hop.insert(), between)
+
+
+def _lots(operation_id: str, legs: Sequence[Leg], arriving: _Arriving) -> list[dict[str, object]]:
+    return [
+        {
+            "account_id": leg.to_account,
+            "operation_id": operation_id,
+            "amount": portion.amount,
+            "remaining": portion.amount,
+            "pending": True,
+            "received": True,
+            "onward": arriving.received.onward,
+            "earned_ms": arriving.now_ms,
+            "expires_ms": portion.expires_ms,
+        }
+        for leg in legs
+        for portion in arriving.portions(leg.amount_out, leg.takes)
+    ]

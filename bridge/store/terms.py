@@ -1,15 +1,21 @@
 """Terms between programs, as proposed here and adopted on the chain."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.store import pages
+from bridge.forms.rules import RulesForm
+from bridge.store import limits, pages, programs
 from bridge.store.ids import new_id
-from bridge.store.schema import operation, swap, terms
-from exchange.errors import NoTerms, TermsStateConflict, UnknownTerms
+from bridge.store.schema import operation, quote_hop, swap, terms
+from exchange.errors import DirectionClosed, NoTerms, TermsStateConflict, UnknownTerms
 from exchange.points import MicroUnits, Points
 from exchange.ratio import Ratio
+from exchange.rules import PLAIN, Rules
 from exchange.terms import Terms
 
 PROPOSING, PROPOSED, CONSENTING, ADOPTED, FAILED = "proposing", "proposed", "consenting", "adopted", "failed"
@@ -19,11 +25,19 @@ ANNOUNCED, IN_FORCE, SUPERSEDED, SUSPENDED = "announced", "in_force", "supersede
 
 #: Source points that managed accounts may swap in a period, unless terms say otherwise.
 MANAGED_CAP = 10_000_000
+#: Later than any moment that a database keeps.
+TIME_MS_MAX = 2**63 - 1
+#: Rules that are kept as they were read, since a quote needs them and reading takes longer than pricing.
+RULES_KEPT_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class TermsRow:
-    """Terms with their story. `state` is the stored one; `standing` tells how an adopted version stands now."""
+    """Terms with their story. `state` is the stored one; `standing` tells how an adopted version stands now.
+
+    `rules` is the form of `exchange.rules` (`RulesForm.written`). `starts_ms` is when they may be in force at the
+    earliest. `fx` says how the settlement price was converted, where it was.
+    """
 
     id: str
     from_program_id: str
@@ -37,12 +51,17 @@ class TermsRow:
     currency: str
     managed_cap: int
     wallet_cap: int
+    rules: Mapping[str, Any]
+    starts_ms: int | None
+    confirmed_ratio: bool
+    fx: Mapping[str, Any] | None
     state: str
     reason: str | None
     proposed_by: str
     effective_ms: int | None
     suspended_ms: int | None
     created_ms: int
+    revision: int
 
     def agreed(self) -> Terms:
         """The terms as the pricing rules take them. Raises InvalidTerms or InvalidRatio."""
@@ -58,6 +77,7 @@ class TermsRow:
             effective_at=None if self.effective_ms is None else self.effective_ms // 1000,
             managed_cap=self.managed_cap,
             wallet_cap=self.wallet_cap,
+            rules=_read_rules(json.dumps(self.rules)) if self.rules else PLAIN,
         )
 
 
@@ -76,10 +96,19 @@ class Proposal:
     proposed_by: str
     managed_cap: int = MANAGED_CAP
     wallet_cap: int = 0
+    rules: Mapping[str, Any] = field(default_factory=dict)
+    starts_ms: int | None = None
+    confirmed_ratio: bool = False
+    fx: Mapping[str, Any] | None = None
 
 
-def propose(connection: sa.Connection, proposal: Proposal, now_ms: int) -> TermsRow:
-    """Enter proposed terms, on their way to the chain. Raises InvalidTerms or InvalidRatio."""
+@lru_cache(RULES_KEPT_MAX)
+def _read_rules(text: str) -> Rules:
+    return RulesForm.read(json.loads(text))
+
+
+def draft(connection: sa.Connection, proposal: Proposal, now_ms: int) -> TermsRow:
+    """Terms as they would be entered. Raises InvalidTerms, UnevenMinimum or InvalidRatio."""
     row = TermsRow(
         id=new_id("terms"),
         version=None,
@@ -88,11 +117,35 @@ def propose(connection: sa.Connection, proposal: Proposal, now_ms: int) -> Terms
         effective_ms=None,
         suspended_ms=None,
         created_ms=now_ms,
+        revision=last_revision(connection) + 1,
         **{name: getattr(proposal, name) for name in Proposal.__slots__},
     )
     row.agreed()
+    return row
+
+
+def propose(connection: sa.Connection, proposal: Proposal, now_ms: int) -> TermsRow:
+    """Enter proposed terms, on their way to the chain. Raises InvalidTerms, UnevenMinimum or InvalidRatio."""
+    row = draft(connection, proposal, now_ms)
     connection.execute(terms.insert().values({name: getattr(row, name) for name in TermsRow.__slots__}))
     return row
+
+
+def last_revision(connection: sa.Connection) -> int:
+    """The number of the newest change of any terms."""
+    return connection.scalar(sa.select(sa.func.coalesce(sa.func.max(terms.c.revision), 0))) or 0
+
+
+def changed_since(connection: sa.Connection, revision: int) -> list[TermsRow]:
+    """The terms that changed after that revision, as they are now, in the order of their last changes."""
+    query = sa.select(terms).where(terms.c.revision > revision).order_by(terms.c.revision, terms.c.id)
+    return [TermsRow(**row._mapping) for row in connection.execute(query)]
+
+
+def _change() -> sa.Update:
+    """A change of terms, with the number that says that it is one."""
+    newest = sa.select(sa.func.max(terms.c.revision)).scalar_subquery()
+    return terms.update().values(revision=newest + 1)
 
 
 def by_id(connection: sa.Connection, terms_id: str) -> TermsRow:
@@ -117,12 +170,68 @@ def standing(connection: sa.Connection, row: TermsRow, at_ms: int) -> str:
 
 
 def in_force(connection: sa.Connection, from_program_id: str, to_program_id: str, at_ms: int) -> TermsRow:
-    """The terms of one direction at a moment. Raises NoTerms where there are none or they are suspended."""
+    """The terms of one direction at a moment. Raises NoTerms where there are none, DirectionClosed where suspended."""
     row = _newest_adopted(connection, from_program_id, to_program_id, at_ms)
-    if row is None or row.suspended_ms is not None:
-        state = "no terms are in force" if row is None else "the terms are suspended"
-        raise NoTerms(f"{state} for swaps from {from_program_id} to {to_program_id}", field="to_program_id")
+    if row is None:
+        direction = _named(connection, from_program_id, to_program_id)
+        raise NoTerms(f"no terms are in force for swaps {direction}", field="to_program_id")
+    if row.suspended_ms is not None:
+        direction = _named(connection, from_program_id, to_program_id)
+        raise DirectionClosed(f"the terms are suspended for swaps {direction}", field="to_program_id")
     return row
+
+
+def is_in_force(connection: sa.Connection, row: TermsRow, at_ms: int) -> bool:
+    """Whether exactly these are the terms of their direction at a moment."""
+    newest = _newest_adopted(connection, row.from_program_id, row.to_program_id, at_ms)
+    return newest is not None and newest.id == row.id and newest.suspended_ms is None
+
+
+def all_in_force(
+    connection: sa.Connection, at_ms: int, from_program_id: str | None = None, to_program_id: str | None = None
+) -> list[TermsRow]:
+    """The terms in force at a moment: of all directions, or of those from one program, or to one."""
+    chosen = [terms.c.state == ADOPTED, terms.c.effective_ms <= at_ms]
+    if from_program_id is not None:
+        chosen.append(terms.c.from_program_id == from_program_id)
+    if to_program_id is not None:
+        chosen.append(terms.c.to_program_id == to_program_id)
+    direction = terms.c.from_program_id, terms.c.to_program_id
+    newest = sa.select(*direction, sa.func.max(terms.c.version).label("version")).where(*chosen)
+    of = newest.group_by(*direction).subquery()
+    same = (terms.c[name] == of.c[name] for name in ("from_program_id", "to_program_id", "version"))
+    rows = connection.execute(sa.select(terms).join(of, sa.and_(*same)).where(terms.c.suspended_ms.is_(None)))
+    return [TermsRow(**row._mapping) for row in rows]
+
+
+def name_direction(connection: sa.Connection, row: TermsRow) -> str:
+    """The direction of terms, for a person: `from AIR to BOX`."""
+    return _named(connection, row.from_program_id, row.to_program_id)
+
+
+def _named(connection: sa.Connection, from_program_id: str, to_program_id: str) -> str:
+    symbols = (programs.by_id(connection, one).symbol for one in (from_program_id, to_program_id))
+    return "from {} to {}".format(*symbols)
+
+
+def last_adopted(connection: sa.Connection, from_program_id: str, to_program_id: str) -> TermsRow | None:
+    """The newest version that both programs of a direction agreed on, be it announced, suspended or in force."""
+    return _newest_adopted(connection, from_program_id, to_program_id, TIME_MS_MAX)
+
+
+def adopted_with(connection: sa.Connection, program_id: str) -> list[TermsRow]:
+    """Every version that was adopted in the directions out of a program and into it, oldest first."""
+    either = sa.or_(terms.c.from_program_id == program_id, terms.c.to_program_id == program_id)
+    rows = connection.execute(sa.select(terms).where(either, terms.c.state == ADOPTED).order_by(terms.c.version))
+    return [TermsRow(**row._mapping) for row in rows]
+
+
+def was_ever_adopted(connection: sa.Connection, from_program_id: str, to_program_id: str) -> bool:
+    """Whether any version of a direction's terms was ever adopted, be it suspended or replaced since."""
+    query = sa.select(terms.c.id).where(
+        terms.c.from_program_id == from_program_id, terms.c.to_program_id == to_program_id, terms.c.state == ADOPTED
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def next_change_ms(connection: sa.Connection, from_program_id: str, to_program_id: str, at_ms: int) -> int | None:
@@ -149,7 +258,7 @@ def require_state(row: TermsRow, wanted: str, doing: str) -> None:
 
 def set_state(connection: sa.Connection, terms_id: str, state: str, reason: str | None = None) -> None:
     """Move terms on."""
-    connection.execute(terms.update().where(terms.c.id == terms_id).values(state=state, reason=reason))
+    connection.execute(_change().where(terms.c.id == terms_id).values(state=state, reason=reason))
 
 
 def proposed(connection: sa.Connection, terms_id: str, version: int) -> None:
@@ -158,7 +267,7 @@ def proposed(connection: sa.Connection, terms_id: str, version: int) -> None:
     if row.state != PROPOSING:
         return  # told once more after a reorganisation
     _close_open(connection, row.from_program_id, row.to_program_id, "a newer proposal replaced it")
-    connection.execute(terms.update().where(terms.c.id == terms_id).values(state=PROPOSED, version=version))
+    connection.execute(_change().where(terms.c.id == terms_id).values(state=PROPOSED, version=version))
 
 
 def adopted(
@@ -166,7 +275,7 @@ def adopted(
 ) -> None:
     """Both programs agreed on this version."""
     connection.execute(
-        terms.update()
+        _change()
         .where(
             terms.c.from_program_id == from_program_id,
             terms.c.to_program_id == to_program_id,
@@ -180,7 +289,7 @@ def suspended(connection: sa.Connection, from_program_id: str, to_program_id: st
     """One side closed the direction: nothing adopted or proposed so far will be in force any more."""
     _close_open(connection, from_program_id, to_program_id, "the direction was suspended")
     connection.execute(
-        terms.update()
+        _change()
         .where(
             terms.c.from_program_id == from_program_id,
             terms.c.to_program_id == to_program_id,
@@ -202,7 +311,7 @@ def lower_caps(
 ) -> None:
     """One side lowered the caps of a version."""
     connection.execute(
-        terms.update()
+        _change()
         .where(
             terms.c.from_program_id == from_program_id,
             terms.c.to_program_id == to_program_id,
@@ -212,21 +321,22 @@ def lower_caps(
     )
 
 
-def cap_of_batch(connection: sa.Connection, batch_id: str) -> int:
-    """The source points that managed accounts may swap in a period under the terms of a batch of swaps."""
-    cap: int = connection.execute(
-        sa.select(terms.c.managed_cap)
-        .join(swap, swap.c.terms_id == terms.c.id)
+def caps_of_batch(connection: sa.Connection, batch_id: str) -> dict[str, int]:
+    """For each direction of a batch of swaps, the source points that managed accounts may swap in a period."""
+    rows = connection.execute(
+        sa.select(terms.c.from_program_id, terms.c.to_program_id, terms.c.managed_cap)
+        .distinct()
+        .join(quote_hop, quote_hop.c.terms_id == terms.c.id)
+        .join(swap, swap.c.quote_id == quote_hop.c.quote_id)
         .join(operation, operation.c.id == swap.c.operation_id)
         .where(operation.c.batch_id == batch_id)
-        .limit(1)
-    ).scalar_one()
-    return cap
+    )
+    return {limits.cap_of(row.from_program_id, row.to_program_id): row.managed_cap for row in rows}
 
 
 def _close_open(connection: sa.Connection, from_program_id: str, to_program_id: str, reason: str) -> None:
     connection.execute(
-        terms.update()
+        _change()
         .where(
             terms.c.from_program_id == from_program_id,
             terms.c.to_program_id == to_program_id,

@@ -5,19 +5,13 @@ from itertools import pairwise
 
 import sqlalchemy as sa
 
-from bridge.store import programs, terms
-from exchange.errors import Conflict, Invalid, InvalidAmount, NothingOut, OverLimit
+from bridge.store import paths, programs, terms
+from bridge.store.paths import PATH_PROGRAMS_MAX, InvalidPath
+from exchange.errors import Conflict, InvalidAmount, NothingOut, OverLimit
 from exchange.points import POINTS_MAX, Points
 from exchange.ratio import Ratio
 
-#: Programs along a path, as the exchange takes them.
-PATH_PROGRAMS_MIN, PATH_PROGRAMS_MAX = 2, 5
-
-
-class InvalidPath(Invalid):
-    """Raised when a path is too short or too long, or names a program twice."""
-
-    type = "invalid-path"
+__all__ = ["PATH_PROGRAMS_MAX", "ClosedToWallets", "InvalidPath", "outcome"]
 
 
 class ClosedToWallets(Conflict):
@@ -29,15 +23,10 @@ class ClosedToWallets(Conflict):
 def outcome(connection: sa.Connection, path: Sequence[str], amount: Points, now_ms: int) -> Points:
     """What arrives at the end of the path for `amount`, rounded down at each hop as the contract does.
 
-    Raises InvalidPath, UnknownProgram, ProgramNotActive, NoTerms, ClosedToWallets, OverLimit, NothingOut and
-    InvalidAmount. A cap that is used up for now, or a credit limit, only the chain tells.
+    Raises InvalidPath, UnknownProgram, ProgramNotActive, NoTerms, DirectionClosed, ClosedToWallets, OverLimit,
+    NothingOut and InvalidAmount. A cap that is used up for now, or a credit limit, only the chain tells.
     """
-    if not PATH_PROGRAMS_MIN <= len(path) <= PATH_PROGRAMS_MAX or len(set(path)) < len(path):
-        raise InvalidPath(
-            f"a path has {PATH_PROGRAMS_MIN} to {PATH_PROGRAMS_MAX} programs and none twice",
-            field="path",
-            limit=PATH_PROGRAMS_MAX,
-        )
+    paths.require(path)
     for program_id in path:
         assert programs.by_id(connection, program_id).deployed_token
     for source, destination in pairwise(path):

@@ -15,19 +15,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
 
+from tests.bridge.fake_market import FakeMarket, Json, Refused
+
 OPERATOR_KEY = "sarraf_operator_secret"
 PAGE_ITEMS_MAX = 200
-
-Json = dict[str, Any]
-
-
-class Refused(Exception):
-    """An answer that is a problem."""
-
-    def __init__(self, status: int, slug: str, detail: str, **more: Any) -> None:
-        self.status = status
-        self.body = {"type": f"urn:sarraf:problem:{slug}", "title": slug, "status": status}
-        self.body |= {"detail": detail, "request_id": "req_1", **more}
 
 
 @dataclass
@@ -70,6 +61,8 @@ class FakeService:
         self.breaker: Json | None = None
         self.waiting: list[tuple[int, int]] = []
         self.chain_error = 0
+        self.market = FakeMarket(self.programs, self.terms)
+        self.vetted: Callable[[Json], tuple[Refused | None, list[Json]]] = lambda _body: (None, [])
         self.broken: Callable[[str, str], Reply | None] = lambda _method, _path: None
         self._count = 0
         self._lock = Lock()
@@ -102,6 +95,8 @@ class FakeService:
         caller = self.keys.get(key)
         assert path[0] == "v1"
         name = "_" + "_".join([method.lower(), path[1].replace("-", "_"), *path[3:]]).replace("-", "_")
+        if path[1:] == ["terms", "check"]:
+            name = "_post_terms_check"
         if path[1:] == ["earns", "bulk"]:
             return self._bulk(caller, body)
         handler: Callable[[Ask], Reply] | None = getattr(self, name, None)
@@ -123,6 +118,8 @@ class FakeService:
             raise Refused(409, "symbol-taken", f"{ask.body['symbol']} is taken", field="symbol")
         program = {
             "id": self._id("prg"),
+            "money": "USD",
+            "point_value_micro": None,
             **ask.body,
             "state": "deploying",
             "token": None,
@@ -165,6 +162,11 @@ class FakeService:
 
     def _paused(self, program_id: str) -> bool:
         return next((one["call"] == "pause" for one in self.powers.get(program_id, []) if one["limit"] is None), False)
+
+    def _put_programs_value(self, ask: Ask) -> Reply:
+        found = self._found(self.programs, ask.item)
+        found |= ask.body
+        return Reply(200, dict(found))
 
     def _post_programs_keys(self, ask: Ask) -> Reply:
         if sum(program == ask.item for program in self.keys.values()) == 2:
@@ -325,6 +327,7 @@ class FakeService:
             "transaction": "0xhash",
             "block": 7,
             "swap": None,
+            "of_swap": None,
         }
         self.operations[operation["id"]] = operation
         return operation
@@ -368,9 +371,14 @@ class FakeService:
         terms = {
             "id": self._id("trm"),
             "version": None,
+            "currency": "USD",
+            "managed_cap": 10_000_000,
+            "wallet_cap": 0,
+            "rules": {},
             **ask.body,
             "state": "proposing",
             "effective_at": None,
+            "warnings": [],
             "proposed_by": ask.caller,
             "created_at": "2026-11-21T21:00:00Z",
         }
@@ -400,6 +408,13 @@ class FakeService:
         ]
         return Reply(200, {"items": found, "next": None, "previous": None})
 
+    def _post_terms_check(self, ask: Ask) -> Reply:
+        problem, warnings = self.vetted(ask.body)
+        if problem is not None:
+            raise problem
+        told = {"settlement_price_micro": ask.body["settlement_price_micro"], "currency": "USD", "fx": None}
+        return Reply(200, {**told, "warnings": warnings})
+
     def _post_quotes(self, ask: Ask) -> Reply:
         member_id = ask.body.get("member_id") or self._member_by_number(ask.caller, ask.body["member_number"])["id"]
         member = self._found(self.members, member_id)
@@ -415,59 +430,63 @@ class FakeService:
         )
         if other is None:
             raise Refused(409, "not-linked", "the member is linked to none of that program")
-        terms = next(
-            t
-            for t in self.terms.values()
-            if (t["from_program_id"], t["to_program_id"]) == (member["program_id"], ask.body["to_program_id"])
-        )
-        if ask.body["amount_in"] < terms["minimum"]:
-            raise Refused(
-                422,
-                "below-minimum",
-                f"{ask.body['amount_in']} is below the minimum",
-                field="amount_in",
-                limit=terms["minimum"],
-                nearest=terms["minimum"],
-            )
-        ratio = terms["ratio"]
-        amount_in = ask.body["amount_in"] // ratio["from_units"] * ratio["from_units"]
+        ends = (member["program_id"], ask.body["to_program_id"])
+        if ask.body.get("route", "direct") == "direct":
+            price = self.market.price(tuple(ask.body.get("path") or ends), ask.body)
+        else:
+            price = self.market.best(*ends, ask.body, ask.body["route"])[0]
         quote = {
+            **price,
             "id": self._id("quo"),
             "member_id": member_id,
             "to_member_id": other["id"],
-            "from_program_id": member["program_id"],
-            "to_program_id": ask.body["to_program_id"],
-            "amount_in": amount_in,
-            "amount_out": amount_in // ratio["from_units"] * ratio["to_units"],
-            "remainder": ask.body["amount_in"] - amount_in,
-            "terms_id": terms["id"],
+            "tier": ask.body.get("tier"),
+            "terms_id": price["hops"][0]["terms_id"],
             "terms_version": 1,
-            "settlement_micro": 1,
-            "currency": "USD",
             "expires_at": "2026-11-21T21:01:00Z",
             "state": "open",
-            "explanation": [{"label": "ratio", "detail": "as agreed", "points": amount_in}],
+            "signed": {"typed_data": {}, "signature": "0x00", "signer": "0xoperator"},
         }
         self.quotes[quote["id"]] = quote
         return Reply(201, quote)
+
+    def _get_quotes(self, ask: Ask) -> Reply:
+        found = self.quotes.get(ask.item)
+        if found is None or ask.caller not in (None, found["from_program_id"]):
+            raise Refused(404, "unknown-quote", f"there is no quote {ask.item}")
+        return Reply(200, found)
+
+    def _get_routes(self, ask: Ask) -> Reply:
+        wanted = {name: int(ask.query[name]) for name in ("amount_in", "amount_out") if name in ask.query}
+        ends = (ask.query["from_program_id"], ask.query["to_program_id"])
+        found = self.market.best(*ends, wanted, ask.query.get("best", "points"), int(ask.query.get("hops_max", 4)))
+        return Reply(200, {"items": found[: int(ask.query.get("count", 1))], "complete": True})
+
+    def _get_board(self, ask: Ask) -> Reply:
+        return Reply(200, self.market.board(ask.query["program_id"]))
 
     def _post_swaps(self, ask: Ask) -> Reply:
         known = self._idempotent(ask.caller, ask.headers, ask.body)
         if known is not None:
             return known
         quote = self._found(self.quotes, ask.body["quote_id"])
-        self.points[quote["member_id"]] -= quote["amount_in"]
+        self.points[quote["member_id"]] -= quote["amount_in"] + quote["fee_points"]
         self.points[quote["to_member_id"]] += quote["amount_out"]
         key = ask.headers["idempotency-key"]
         operation = self._operation("swap", ask.caller, quote["member_id"], quote["amount_in"], key)
         operation["swap"] = {
             "to_program_id": quote["to_program_id"],
             "to_member_id": quote["to_member_id"],
-            "points_out": quote["amount_out"],
+            "points_out": quote["base_out"],
             "quote_id": quote["id"],
             "terms_id": quote["terms_id"],
-            "settlement_micro": 1,
+            "settlement_micro": quote["settlement_micro"],
+            "path": quote["path"],
+            "hops": quote["hops"],
+            "extras": [],
         }
+        for bonus in quote["bonuses"]:
+            self._operation("bonus", quote["to_program_id"], quote["to_member_id"], bonus["points"], "")
         self.replies[ask.caller, key] = (ask.body, operation)
         return Reply(202, operation)
 
@@ -547,7 +566,7 @@ class FakeService:
             "currency": program["currency"],
             "token": program["token"],
             "events": sum(o["kind"] == "earn" and o["program_id"] == program["id"] for o in done),
-            "points_earned": total("earn"),
+            "points_earned": total("earn") + total("bonus"),
             "points_redeemed": total("redemption"),
             "swapped_in": sum(
                 o["swap"]["points_out"] for o in done if o["swap"] and o["swap"]["to_program_id"] == program["id"]
@@ -597,7 +616,7 @@ def listening(service: FakeService) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST = do_DELETE = _serve
+        do_GET = do_POST = do_PUT = do_DELETE = _serve
 
         def log_message(self, format: str, *args: Any) -> None:
             pass

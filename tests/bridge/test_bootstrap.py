@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from bridge.bootstrap import OPERATOR_KEY_FILE, DataInUse, Running, SettingsIncomplete
-from bridge.posting.setup import TimesTooLong
+from bridge.fx.fixed import InvalidFxFile
+from bridge.posting.setup import SettlementCurrencyFixed, TimesTooLong
 from bridge.settings import Settings
-from bridge.store import keys
+from bridge.store import chainstate, keys
 
 
 def test_operator_key__moved_away__is_not_made_again(tmp_path: Path) -> None:
@@ -39,3 +40,19 @@ def test_batches__that_would_last_longer_than_the_exchange_allows__are_refused_a
     with pytest.raises(TimesTooLong) as refused, Running(Settings(data=tmp_path, batch_life_s=601)):
         pass
     assert refused.value.limit == 660
+
+
+def test_settlement_currency__that_the_exchange_was_not_deployed_with__is_refused_at_the_start(tmp_path: Path) -> None:
+    with Running(Settings(data=tmp_path, settlement_currency="EUR")) as service:
+        bound = service.read(chainstate.get)
+        assert bound is not None and bound.settlement_currency == "EUR"
+    with pytest.raises(SettlementCurrencyFixed) as refused, Running(Settings(data=tmp_path)):
+        pass
+    assert (refused.value.field, refused.value.nearest) == ("SARRAF_SETTLEMENT_CURRENCY", "EUR")
+
+
+def test_fx_file__that_cannot_be_used__stops_the_start_before_anything_is_made(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with pytest.raises(InvalidFxFile), Running(Settings(data=data, fx_file=tmp_path / "none.toml")):
+        pass
+    assert not data.exists()

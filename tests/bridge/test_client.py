@@ -134,6 +134,7 @@ REPEATABLE: list[Callable[[Client], object]] = [
     lambda client: client.swap("quo_1", key="k"),
     lambda client: client.quote(to_program_id="prg_2", member_number="900", amount_in=5),
     lambda client: client.link_code("mbr_1"),
+    lambda client: client.set_point_value("prg_1", money="USD", point_value_micro=None),
 ]
 SENT_ONCE: list[Callable[[Client], object]] = [
     lambda client: client.create_program(

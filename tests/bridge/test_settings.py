@@ -44,6 +44,19 @@ def test_times__that_contradict_one_another__are_refused(chosen: dict[str, objec
         Settings(**chosen)  # type: ignore[arg-type]
 
 
+def test_money__by_default__is_settled_in_dollars_with_rates_of_any_age() -> None:
+    settings = Settings()
+    assert (settings.settlement_currency, settings.fx_file, settings.fx_age_max_days) == ("USD", None, None)
+
+
+@pytest.mark.parametrize(
+    "chosen", [{"settlement_currency": "usd"}, {"settlement_currency": "USD\n"}, {"fx_age_max_days": -1}]
+)
+def test_money__that_cannot_be__is_refused(chosen: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Settings(**chosen)  # type: ignore[arg-type]
+
+
 def test_notice__too_short__names_the_least_that_is_not() -> None:
     with pytest.raises(ValidationError, match="the least valid value is 720"):
         Settings(notice_s=719)

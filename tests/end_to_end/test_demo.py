@@ -60,7 +60,13 @@ def test_demo__when_played_twice__then_the_second_time_replays_and_all_stays_equ
     assert first["clean"] and second["clean"], (first["faults"], second["faults"])
     assert first["swaps"]["made"] > 0 and second["swaps"]["made"] == 0
     assert first["programs"] == second["programs"]
-    assert first["differences"] == 0
+    assert first["differences"] == second["differences"] == 0
+    assert first["swaps"]["bonuses"] == second["swaps"]["bonuses"] > 0
+    assert first["route"] == second["route"]
+    assert first["route"]["path"] == ["RMDY", "BSKT", "OCTN"]
+    labels = [line.split()[0] for line in first["route"]["explanation"]]
+    assert labels[:4] == ["burned", "through", "base", "bonus"]
+    assert labels[-1] == "loss"
     for program in first["programs"]:
         assert (
             program["supply"]

@@ -11,6 +11,7 @@ from bridge.bootstrap import OPERATOR_KEY_FILE, Running
 from bridge.settings import Settings
 from exchange.points import POINTS_MAX
 
+from .trio import Trio, make_trio
 from .world import CUSTOMER_POINTS, CUSTOMERS, Caller, Customer, Description, World, listening, until
 
 #: As much as one amount can be, and all of it again a second later.
@@ -28,6 +29,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             world = World(service, app, url, http, operator)
             _populate(world)
             yield world
+
+
+@pytest.fixture(scope="package")
+def trio(world: World) -> Trio:
+    """Three more programs, with rules between them."""
+    return make_trio(world)
 
 
 def _populate(world: World) -> None:

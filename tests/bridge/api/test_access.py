@@ -37,6 +37,7 @@ class Call:
 
     scope: str | None
     body: Make | None = None
+    query: Make | None = None
     shared: str | None = None
     #: what the owner of the sample is answered; None where the owner's call has its own test and would disturb others
     owner: int | None = 200
@@ -57,6 +58,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ),
     ("get", "/v1/programs"): Call("read"),
     ("get", "/v1/programs/{program_id}"): Call("read", shared="partners need to find one another"),
+    ("put", "/v1/programs/{program_id}/value"): Call("terms", lambda _: {"money": "USD", "point_value_micro": 10_000}),
     ("post", "/v1/programs/{program_id}/keys"): Call("operator", lambda _: {"scopes": ["read"]}, owner=None),
     ("delete", "/v1/keys/{key_id}"): Call("operator", owner=None),
     ("get", "/v1/programs/{program_id}/chain"): Call("read"),
@@ -119,6 +121,29 @@ CALLS: dict[tuple[str, str], Call] = {
         },
         owner=None,
     ),
+    ("post", "/v1/terms/check"): Call(
+        "terms",
+        lambda sample: {
+            "from_program_id": sample.ids["program_id"],
+            "to_program_id": sample.airline_id,
+            "ratio": {"from_units": 3, "to_units": 1},
+            "settlement_price_micro": 1,
+        },
+    ),
+    ("get", "/v1/board"): Call(
+        "read",
+        shared="as public as the terms that it is made of",
+        query=lambda sample: {"program_id": sample.ids["program_id"]},
+    ),
+    ("get", "/v1/routes"): Call(
+        "read",
+        query=lambda sample: {
+            "from_program_id": sample.ids["program_id"],
+            "to_program_id": sample.airline_id,
+            "amount_in": 30,
+            "member_id": sample.ids["member_id"],
+        },
+    ),
     ("get", "/v1/terms"): Call("read"),
     ("get", "/v1/terms/{terms_id}"): Call("read", shared="terms are public, like the chain that keeps them"),
     ("post", "/v1/terms/{terms_id}/consent"): Call("terms", owner=None),
@@ -152,11 +177,12 @@ def _named(route: tuple[str, str]) -> str:
 
 def _ask(caller: Caller, route: tuple[str, str], sample: Sample) -> Any:
     method, pattern = route
-    body = CALLS[route].body
+    body, query = CALLS[route].body, CALLS[route].query
     return caller.send(
         method.upper(),
         sample.path(pattern),
         None if body is None else body(sample),
+        params=None if query is None else query(sample),
         key=unique("table") if method == "post" else None,
     )
 
@@ -270,7 +296,7 @@ def test_call__that_only_a_program_makes__then_an_operator_is_refused(
 
 
 #: Routes on which something of another program can be named, in the path or in the body.
-NAMING = [one for one in ROUTES if "{" in one[1] or CALLS[one].body]
+NAMING = [one for one in ROUTES if "{" in one[1] or CALLS[one].body or CALLS[one].query]
 #: What such a call may still do for its own program, since it names nobody else's.
 _OWN_ONLY = {("post", "/v1/members")}
 
@@ -302,7 +328,9 @@ def test_call__by_the_owner__then_is_answered(world: World, owned: Sample, route
     if route[0] == "delete":  # the calls after it still need what it takes away
         owned = _sample_of(world, world.customer())
 
-    assert _ask(world.coffee, route, owned).status_code == CALLS[route].owner
+    answer = _ask(world.coffee, route, owned)
+
+    assert answer.status_code == CALLS[route].owner, answer.text
 
 
 def test_lists__then_hold_what_is_the_callers(world: World) -> None:

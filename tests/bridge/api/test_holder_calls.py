@@ -201,6 +201,9 @@ def test_swap__at_terms_that_are_open_to_wallets__then_positions_and_both_books_
         "quote_id": None,
         "terms_id": None,
         "settlement_micro": 5 * open_terms["settlement_price_micro"],
+        "path": [],
+        "hops": [],
+        "extras": [],
     }
     assert world.airline.get(f"/v1/operations/{operation['id']}").status_code == 200
     problem(world.coffee.get(f"/v1/operations/{operation['id']}"), 404, "unknown-operation")

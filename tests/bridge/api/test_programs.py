@@ -31,6 +31,7 @@ def test_create__then_it_deploys_and_becomes_active_and_takes_nothing_before(wor
     assert (made["state"], made["token"]) == ("deploying", None)
     assert {name: made[name] for name in BODY} == BODY and made["expiry_days"] == 365
     assert (made["transferable"], made["credit_limit_micro"]) == (False, 10**12)
+    assert (made["money"], made["point_value_micro"]) == ("USD", None)
     assert made["limits"] == {
         "issuance": {"capacity": 10_000_000, "refill_per_second": 100},
         "redemption": {"capacity": 10_000_000, "refill_per_second": 100},
@@ -74,6 +75,12 @@ def test_create__with_a_symbol_that_is_taken__then_409(world: World) -> None:
         ({"limits": {"speed": 1}}, "unknown-field", "limits.speed"),
         ({"credit_limit_micro": -1}, "invalid-request", "credit_limit_micro"),
         ({"transferable": 1}, "invalid-request", "transferable"),
+        ({"money": "usd"}, "invalid-request", "money"),
+        ({"money": "USD\n"}, "invalid-request", "money"),
+        ({"money": None}, "invalid-request", "money"),
+        ({"point_value_micro": 0}, "invalid-request", "point_value_micro"),
+        ({"point_value_micro": 2**48}, "invalid-request", "point_value_micro"),
+        ({"point_value_micro": 8000.0}, "invalid-request", "point_value_micro"),
         ({"earning_rate": {"points": 1.5, "per_minor_units": 1}}, "invalid-request", "earning_rate.points"),
         ({"earning_rate": {"points": 0, "per_minor_units": 1}}, "invalid-ratio", "earning_rate.points"),
         (
@@ -114,6 +121,50 @@ def test_create__with_limits__then_the_chain_keeps_them_and_too_large_amounts_ar
 def _exchange(world: World) -> str:
     address: str = world.operator.get("/v1/status").json()["chain"]["exchange"]
     return address
+
+
+def test_value__then_is_kept_by_the_program_and_by_an_operator_and_seen_by_all(world: World) -> None:
+    with world.posting_stopped():
+        worth = {"money": "SAR", "point_value_micro": 30_000}
+        made = world.operator.post("/v1/programs", BODY | {"symbol": "WORTH"} | worth).json()
+    own = world.caller(world.key(made["id"])["key"])
+    path = f"/v1/programs/{made['id']}"
+
+    assert {name: made[name] for name in worth} == worth
+    for caller, value in (
+        (own, {"money": "EUR", "point_value_micro": 8_000}),
+        (world.operator, {"money": "EUR", "point_value_micro": None}),
+        (own, {"money": "USD", "point_value_micro": 2**48 - 1}),
+    ):
+        changed = caller.send("PUT", f"{path}/value", value)
+        assert changed.status_code == 200
+        assert changed.json() == made | value == world.books.get(path).json()
+
+
+@pytest.mark.parametrize(
+    ("body", "slug", "field"),
+    [
+        ({"money": "USD"}, "missing-field", "point_value_micro"),
+        ({"point_value_micro": 1}, "missing-field", "money"),
+        ({"money": "dollar", "point_value_micro": 1}, "invalid-request", "money"),
+        ({"money": "USD", "point_value_micro": 0}, "invalid-request", "point_value_micro"),
+        ({"money": "USD", "point_value_micro": "1"}, "invalid-request", "point_value_micro"),
+        ({"money": "USD", "point_value_micro": 1, "since": 1}, "unknown-field", "since"),
+    ],
+)
+def test_value__that_cannot_be__then_422_that_names_it_and_nothing_changes(
+    world: World, body: dict[str, Any], slug: str, field: str
+) -> None:
+    path = f"/v1/programs/{world.coffee.id}"
+    before = world.coffee.get(path).json()
+
+    assert problem(world.coffee.send("PUT", f"{path}/value", body), 422, slug)["field"] == field
+    assert world.coffee.get(path).json() == before
+
+
+def test_value__of_no_program__then_404(world: World) -> None:
+    body = {"money": "USD", "point_value_micro": 1}
+    problem(world.operator.send("PUT", "/v1/programs/prg_nowhere/value", body), 404, "unknown-program")
 
 
 def test_list__then_every_program_oldest_first_for_every_key(world: World) -> None:

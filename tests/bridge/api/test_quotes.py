@@ -11,7 +11,7 @@ def _ask(world: World, member_id: str, **more: Any) -> Any:
     return world.coffee.post("/v1/quotes", {"member_id": member_id, "to_program_id": world.airline.id} | more)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def customer(world: World) -> Any:
     return world.customer()
 

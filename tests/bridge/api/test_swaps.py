@@ -31,7 +31,20 @@ def test_swap__then_points_leave_one_program_and_reach_the_other_in_one_transact
         "quote_id": quote_id,
         "terms_id": world.terms["id"],
         "settlement_micro": 1_000_000,
+        "path": [world.coffee.id, world.airline.id],
+        "hops": [
+            {
+                "from_program_id": world.coffee.id,
+                "to_program_id": world.airline.id,
+                "terms_id": world.terms["id"],
+                "amount_in": 300,
+                "amount_out": 100,
+                "settlement_micro": 1_000_000,
+            }
+        ],
+        "extras": [],
     }
+    assert made["of_swap"] is None
     assert world.coffee.balance(customer.coffee)["posted"] == CUSTOMER_POINTS - 300
     there = world.airline.balance(customer.airline)
     assert (there["posted"], there["available"], there["incoming"]) == (100, 100, 0)

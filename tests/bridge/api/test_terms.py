@@ -14,7 +14,7 @@ def _body(world: World, **more: Any) -> dict[str, Any]:
     return {
         "from_program_id": world.airline.id,
         "to_program_id": world.books.id,
-        "ratio": {"from_units": 2, "to_units": 5},
+        "ratio": {"from_units": 5, "to_units": 2},
         "settlement_price_micro": 4_000,
     } | more
 
@@ -44,7 +44,7 @@ def test_terms__from_proposal_to_suspension(world: World) -> None:
     in_force = world.terms_in(first["id"], "in_force")
     assert in_force["effective_at"] is not None
 
-    second = world.agree(world.airline, world.books, ratio={"from_units": 1, "to_units": 2})
+    second = world.agree(world.airline, world.books, ratio={"from_units": 2, "to_units": 1})
     assert (second["version"], second["state"]) == (2, "announced"), "a change needs its notice"
     assert _history(world) == [(2, "announced"), (1, "in_force")]
     with world.later(world.service.settings.notice + 5) as caller:
@@ -58,7 +58,7 @@ def test_terms__from_proposal_to_suspension(world: World) -> None:
     here, there = world.airline.member(points=10)["id"], world.books.member()["id"]
     world.airline.post("/v1/links", {"codes": [world.airline.code(here), world.books.code(there)]})
     asked = {"member_id": here, "to_program_id": world.books.id, "amount_in": 2}
-    assert "suspended" in problem(world.airline.post("/v1/quotes", asked), 409, "no-terms")["detail"]
+    assert "suspended" in problem(world.airline.post("/v1/quotes", asked), 409, "direction-closed")["detail"]
 
 
 def test_propose__by_an_operator_or_the_destination__then_is_theirs_and_the_newer_counts(world: World) -> None:

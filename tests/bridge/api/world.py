@@ -28,7 +28,7 @@ Answer = TypeVar("Answer")
 SCOPES = ("earn", "redeem", "swap", "terms", "members", "powers", "read")
 #: Points that a customer from the pool has at the coffee program, confirmed.
 CUSTOMER_POINTS = 1000
-CUSTOMERS = 30
+CUSTOMERS = 60
 WAIT_S_MAX = 30.0
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 

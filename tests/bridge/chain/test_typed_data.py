@@ -11,7 +11,9 @@ from eth_hash.auto import keccak
 
 from bridge.chain import typed_data
 from bridge.chain.contracts import path_id
-from bridge.chain.typed_data import EXCHANGE_NAME, Domain
+from bridge.chain.errors import KeysRefused
+from bridge.chain.keystore import WellKnownKeys
+from bridge.chain.typed_data import EXCHANGE_NAME, Domain, Promise
 
 CHAIN_ID = 31337
 CONTRACT = bytes(range(20))
@@ -21,6 +23,8 @@ REFERENCE = b"\xab" * 20
 PATH = [b"\x01" * 20, b"\x02" * 20, b"\x03" * 20]
 TOKEN = Domain("Coffee", CHAIN_ID, CONTRACT)
 EXCHANGE = Domain(EXCHANGE_NAME, CHAIN_ID, CONTRACT)
+#: Half of the order of the group in which signatures are made (SEC 2, secp256k1).
+HALF_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141 // 2
 
 
 def word(kind: str, value: Any) -> bytes:
@@ -42,6 +46,18 @@ def by_hand(domain: Domain, named: bytes, *words: bytes) -> bytes:
     """The digest as the contracts compute it."""
     return keccak(b"\x19\x01" + separator(domain) + keccak(keccak(named) + b"".join(words)))
 
+
+PROMISE = Promise(
+    id="quo_1",
+    path=PATH,
+    versions=[2, 7],
+    member_id="mbr_1",
+    amount_in=99,
+    amount_out=40,
+    bonus=7,
+    fee_points=5,
+    deadline=1_900_000_000,
+)
 
 CASES = {
     "redeem": (
@@ -82,6 +98,19 @@ CASES = {
             word("uint256", 1_900_000_000),
         ),
     ),
+    "quote": (
+        typed_data.quote(EXCHANGE, PROMISE),
+        by_hand(
+            EXCHANGE,
+            b"Quote(string id,address[] path,uint256[] versions,bytes32 member,uint256 amountIn,uint256 amountOut,"
+            b"uint256 bonus,uint256 feePoints,uint256 deadline)",
+            keccak(b"quo_1"),
+            path_id(PATH),
+            keccak(word("uint256", 2) + word("uint256", 7)),
+            keccak(b"mbr_1"),
+            *(word("uint256", number) for number in (99, 40, 7, 5, 1_900_000_000)),
+        ),
+    ),
 }
 
 
@@ -102,3 +131,27 @@ def test_typed_data__of_another_contract_or_chain__is_another_hash() -> None:
     domains = [TOKEN, EXCHANGE, Domain("Coffee", 1, CONTRACT), Domain("Coffee", CHAIN_ID, b"\x09" * 20)]
 
     assert len({digest(domain) for domain in domains}) == len(domains)
+
+
+def test_quote__signed_by_the_keystore__is_of_its_account_and_in_the_lower_form() -> None:
+    """Anybody recovers the signer; of the two signatures that would do, contracts commonly take only the lower."""
+    data = typed_data.quote(EXCHANGE, PROMISE)
+    keys = WellKnownKeys(CHAIN_ID)
+
+    signature = keys.sign_typed_data(1, data)
+
+    assert len(signature) == 65 and int.from_bytes(signature[32:64], "big") <= HALF_ORDER
+    signable = encode_typed_data(full_message=json.loads(json.dumps(data)))
+    assert bytes.fromhex(Account.recover_message(signable, signature=signature)[2:]) == keys.address(1)
+    assert keys.sign_typed_data(1, data) == signature
+
+
+def test_quote__for_another_chain_than_a_local_one__is_not_signed_with_public_keys() -> None:
+    data = typed_data.quote(Domain(EXCHANGE_NAME, 1, CONTRACT), PROMISE)
+
+    with pytest.raises(KeysRefused):
+        WellKnownKeys(CHAIN_ID).sign_typed_data(1, data)
+
+
+def test_quote__then_says_nothing_of_the_member_but_a_hash() -> None:
+    assert "mbr_1" not in json.dumps(typed_data.quote(EXCHANGE, PROMISE))

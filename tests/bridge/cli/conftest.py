@@ -1,6 +1,7 @@
 """Commands run in this process against a fake service, and child services that are fake too."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from bridge.answers import EarningRate
 from bridge.cli import child, operation, program
 from bridge.cli.main import main
+from bridge.client import Client
 from tests.bridge.fake_service import OPERATOR_KEY, FakeService, listening
 
 FAKE_SERVE = Path(__file__).with_name("fake_serve.py")
@@ -79,3 +82,60 @@ def child_behaves(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         monkeypatch.setattr(child, "serve_command", command)
 
     return set_behaviour
+
+
+class Write:
+    """Writes a file of terms and gives its path."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, text: str, name: str = "terms.yaml") -> str:
+        path = self.folder / name
+        path.write_text(text)
+        return str(path)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Write:
+    return Write(tmp_path)
+
+
+NAMES = {"ALFA": "Alfa", "BETA": "Beta", "GAMA": "Gamma"}
+
+
+@dataclass
+class Market:
+    """Three programs, a member of the first and the last, and terms by way of the one between."""
+
+    service: FakeService
+    ids: dict[str, str]
+    keys: dict[str, str]
+    member: str
+
+
+@pytest.fixture
+def market(sarraf: Sarraf, service: FakeService, monkeypatch: pytest.MonkeyPatch) -> Market:
+    ids, keys = {}, {}
+    with Client(os.environ["SARRAF_URL"], OPERATOR_KEY) as operator:
+        for symbol, name in NAMES.items():
+            rate: EarningRate = {"points": 1, "per_minor_units": 100}
+            made = operator.create_program(
+                name=name, symbol=symbol, currency="points", earning_rate=rate, point_value_micro=10_000
+            )
+            ids[symbol] = made["id"]
+            keys[symbol] = operator.create_key(made["id"], ("swap",))["key"]
+    with Client(os.environ["SARRAF_URL"], keys["ALFA"]) as alfa, Client(os.environ["SARRAF_URL"], keys["GAMA"]) as gama:
+        members = [client.enrol("900").member["id"] for client in (alfa, gama)]
+        alfa.link([client.link_code(member)["code"] for client, member in zip((alfa, gama), members, strict=True)])
+    monkeypatch.setenv("SARRAF_API_KEY", keys["ALFA"])
+    agree(sarraf, "ALFA", "BETA", "2:1")
+    agree(sarraf, "BETA", "GAMA", "5:4")
+    service.points[members[0]] = 1_000
+    return Market(service, ids, keys, members[0])
+
+
+def agree(sarraf: Sarraf, source: str, destination: str, ratio: str) -> str:
+    made = sarraf("terms", "propose", source, destination, "--ratio", ratio, "--price-micro", "10000", "--json")
+    assert made.code == 0, made.err
+    return str(made.json["id"])

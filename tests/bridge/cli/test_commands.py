@@ -54,6 +54,41 @@ def test_program_show__by_symbol_in_any_case__then_is_found(sarraf: Sarraf) -> N
     assert "there are: BSKT" in missing.err
 
 
+@pytest.mark.usefixtures("service")
+def test_program_create__with_a_value__then_sends_exact_micro_units(sarraf: Sarraf) -> None:
+    create = ("program", "create", "Basket", "--symbol", "BSKT", "--currency", "points", "--json")
+
+    made = sarraf(*create, "--point-value", "0.008", "--money", "EUR").json
+
+    assert (made["money"], made["point_value_micro"]) == ("EUR", 8_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "micro"),
+    [("0.01", 10_000), ("1", 1_000_000), ("12.000001", 12_000_001), ("0.29", 290_000), ("unknown", None)],
+)
+@pytest.mark.usefixtures("service")
+def test_program_value__then_is_changed_and_keeps_its_money(sarraf: Sarraf, text: str, micro: int | None) -> None:
+    sarraf("program", "create", "Basket", "--symbol", "BSKT", "--currency", "points", "--money", "SAR")
+
+    changed = sarraf("program", "value", "BSKT", text, "--json").json
+
+    assert (changed["money"], changed["point_value_micro"]) == ("SAR", micro)
+    assert sarraf("program", "value", "BSKT", text, "--money", "EUR", "--json").json["money"] == "EUR"
+    assert sarraf("program", "show", "BSKT", "--json").json["point_value_micro"] == micro
+
+
+@pytest.mark.parametrize("text", ["0.0000001", "1e3", "a cent", "1,5", ".5", "5.", "٣", ""])
+@pytest.mark.usefixtures("service")
+def test_program_value__that_is_no_number__then_is_refused_and_nothing_sent(sarraf: Sarraf, text: str) -> None:
+    sarraf("program", "create", "Basket", "--symbol", "BSKT", "--currency", "points")
+
+    refused = sarraf("program", "value", "BSKT", text)
+
+    assert refused.code == 1 and "is no value of a point" in refused.err
+    assert sarraf("program", "show", "BSKT", "--json").json["point_value_micro"] is None
+
+
 def test_program_key__then_revoked__then_is_deleted(sarraf: Sarraf, service: FakeService) -> None:
     sarraf("program", "create", "Basket", "--symbol", "BSKT", "--currency", "points")
     made = sarraf("program", "key", "BSKT", "--scope", "read", "--json").json
@@ -98,7 +133,7 @@ def test_members_terms_quote_swap__from_end_to_end__then_points_move(
     (tmp_path / "octane.key").write_text(keys["OCTN"] + "\n")
     octane = ("--key-file", str(tmp_path / "octane.key"))
 
-    quoted = sarraf(*octane, "quote", "900", "BSKT", "--in", "101", "--json")
+    quoted = sarraf(*octane, "quote", "OCTN", "BSKT", "--member", "900", "--in", "101", "--json")
     assert (quoted.json["amount_in"], quoted.json["amount_out"], quoted.json["remainder"]) == (100, 40, 1)
     swapped = sarraf(*octane, "swap", quoted.json["id"], "--wait", "5", "--json")
     again = sarraf(*octane, "swap", quoted.json["id"])
@@ -129,10 +164,10 @@ def test_quote__below_the_minimum__then_names_field_limit_and_nearest(
     sarraf("member", "link", "--code", codes[0], "--code", codes[1])
     sarraf("terms", "propose", "OCTN", "BSKT", "--ratio", "5:2", "--price-micro", "1", "--minimum", "25")
 
-    refused = sarraf("quote", "900", "BSKT", "--in", "7")
+    refused = sarraf("quote", "OCTN", "BSKT", "--member", "900", "--in", "7")
 
     assert refused.code == 1
-    assert "(field: amount_in, limit: 25, nearest: 25) [below-minimum]" in refused.err
+    assert "(field: to_program_id, limit: 25, nearest: 25) [no-route]" in refused.err
     assert refused.err.count("\n") == 1
 
 
@@ -143,7 +178,7 @@ def test_member__in_two_programs__then_asks_which(sarraf: Sarraf, monkeypatch: p
         sarraf("member", "enrol", "900")
     monkeypatch.setenv("SARRAF_API_KEY", OPERATOR_KEY)
 
-    unclear = sarraf("quote", "900", "BSKT", "--in", "7")
+    unclear = sarraf("member", "link", "900")
 
     assert unclear.code == 1
     assert "several programs (BSKT, OCTN)" in unclear.err
@@ -154,8 +189,13 @@ def test_member__in_two_programs__then_asks_which(sarraf: Sarraf, monkeypatch: p
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("quote", "900", "BSKT"), "exactly one of --in and --out"),
-        (("quote", "900", "BSKT", "--in", "1", "--out", "1"), "exactly one of --in and --out"),
+        (("quote", "A", "B", "--member", "900"), "exactly one of --in and --out"),
+        (("quote", "A", "B", "--member", "900", "--in", "1", "--out", "1"), "exactly one of --in and --out"),
+        (("quote", "A", "B", "--member", "9", "--in", "1", "--via", "C", "--best", "hops"), "--via or --best"),
+        (("route", "A", "B"), "exactly one of --in and --out"),
+        (("terms", "propose", "A", "B", "--ratio", "1:1"), "--price-micro, or a --file"),
+        (("terms", "propose", "A", "--file", "x.yaml"), "no other terms beside it"),
+        (("terms", "simulate", "x.yaml", "--limit", "20001"), "at most 20,000 swaps"),
         (("member", "link"), "either a member"),
         (("member", "link", "--code", "a"), "at least 2"),
         (("--url", "ftp://x", "program", "list"), "http://"),

@@ -28,6 +28,11 @@ print("\\nHEAVY", [name for name in {heavy!r} if name in sys.modules], "CODE", c
         ("audit",),
         ("program", "list"),
         ("terms", "--help"),
+        ("terms", "check", "nowhere.yaml"),
+        ("terms", "simulate", "nowhere.yaml"),
+        ("quote", "A", "B", "--member", "900", "--in", "1"),
+        ("route", "A", "B", "--in", "1"),
+        ("board", "A"),
         ("demo", "--help"),
         ("config", "show"),
     ],
@@ -45,12 +50,30 @@ def test_command__that_only_asks__then_imports_nothing_heavy(arguments: tuple[st
     assert "HEAVY [] CODE" in result.stderr, result.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("quote", "A", "B", "--member", "900", "--in", "1"), ("board", "A"), ("terms", "list")],
+)
+def test_command__that_reads_no_file__then_imports_no_forms(arguments: tuple[str, ...], tmp_path: object) -> None:
+    forms = ("bridge.forms", "bridge.fx", "ruamel.yaml", "currency_converter")
+    result = subprocess.run(
+        [sys.executable, "-c", PROBE.format(heavy=forms), *arguments],
+        capture_output=True,
+        text=True,
+        cwd=str(tmp_path),
+        timeout=60,
+        check=True,
+    )
+
+    assert "HEAVY [] CODE" in result.stderr, result.stderr
+
+
 def test_help__of_the_whole__then_names_every_command(sarraf: Sarraf) -> None:
     result = sarraf("--help")
 
     assert result.code == 0
     for name in (
-        *("dev", "serve", "demo", "deploy", "program", "member", "terms", "quote", "swap", "balance"),
+        *("dev", "serve", "demo", "deploy", "program", "member", "terms", "quote", "route", "board", "swap", "balance"),
         *("operation", "audit", "config", "doctor"),
     ):
         assert name in result.out
@@ -61,6 +84,7 @@ COMMANDS = [
     *(("doctor",), ("config", "show"), ("program", "create"), ("program", "list"), ("program", "show")),
     *(("program", "key"), ("member", "enrol"), ("member", "show"), ("member", "link")),
     *(("terms", "propose"), ("terms", "consent"), ("terms", "suspend"), ("terms", "list")),
+    *(("terms", "check"), ("terms", "diff"), ("terms", "simulate"), ("route",), ("board",)),
     *(("operation", "show"), ("operation", "list"), ("operation", "watch")),
 ]
 

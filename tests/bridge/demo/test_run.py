@@ -93,7 +93,7 @@ def test_run__a_second_time__then_everything_is_replayed_and_nothing_changes(
     assert service.points == before
     assert len(service.operations) == operations
     assert len(service.programs) == 3
-    assert len(service.terms) == 6
+    assert len(service.terms) == 5
     assert sum(earned.replayed for earned in report.tally.earned.values()) == 6
     assert sum(earned.accepted for earned in report.tally.earned.values()) == 0
     assert (report.tally.redeemed.accepted, report.tally.redeemed.replayed) == (0, 2)

@@ -7,6 +7,8 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
+from typing import Any
 
 from bridge.chain import contracts
 from bridge.chain.abi import encode_values, selector
@@ -27,6 +29,7 @@ from bridge.chain.events import (
 from bridge.chain.keystore import Signed
 from bridge.chain.rpc import Block, BlockId, Log, Receipt, Rpc
 from bridge.chain.transactions import TransactionFields
+from exchange.points import Points
 from exchange.ratio import Ratio
 from exchange.words import REFERENCE_BYTES, EntryKind, EntryWord, account_address, digest
 from tests.bridge.store.ledgers import EXCHANGE, new_hash
@@ -64,6 +67,9 @@ class FakeKeystore:
         }
         raw = json.dumps(told).encode()
         return Signed(raw, digest(raw))
+
+    def sign_typed_data(self, index: int, message: dict[str, Any]) -> bytes:
+        return digest(self.address(index) + json.dumps(message).encode()) * 2 + b"\x1b"
 
 
 @dataclass
@@ -213,8 +219,9 @@ class FakeChain(Rpc):
         if data[:4] == selector(contracts.SETTLE):
             length = _number(words[5])
             path = [word[12:] for word in words[6 : 6 + length]]
-            version, count = _number(words[6 + length + 1]), _number(words[6 + length + 2])
-            return self._settle(state, path, version, _number(words[2]), _number(words[3]), words[-count:])
+            versions = [_number(word) for word in words[7 + length : 6 + 2 * length]]
+            count = _number(words[6 + 2 * length])
+            return self._settle(state, path, versions, _number(words[2]), _number(words[3]), words[-count:])
         return []
 
     def _post(self, state: State, token: bytes, sequence: int, valid_until: int, words: list[bytes]) -> list[Event]:
@@ -264,33 +271,54 @@ class FakeChain(Rpc):
         return Released(word.reference, wallet, word.amount)
 
     def _settle(
-        self, state: State, path: list[bytes], version: int, sequence: int, valid_until: int, words: list[bytes]
+        self,
+        state: State,
+        path: list[bytes],
+        versions: list[int],
+        sequence: int,
+        valid_until: int,
+        words: list[bytes],
     ) -> list[Event]:
-        source, destination = path
-        ratio, price, in_force = self.terms[source, destination]
-        if version != in_force:
+        source, destination = path[0], path[-1]
+        if {source, destination} & self.paused:
             raise Reverted
         name = contracts.path_id(path)
         self._take_sequence(state, name, sequence, valid_until)
         events: list[Event] = []
-        burned = minted = 0
-        for index, word in enumerate(EntryWord.unpack(word) for word in words):
+        legs = [EntryWord.unpack(word) for word in words]
+        amounts = [0] * len(legs)
+        for index, word in enumerate(legs):
             payer = (source, account_address(source, word.reference))
             if state.balances[payer] < word.amount:
                 events.append(LegSkipped(name, sequence, index))
                 continue
-            out = ratio.convert(word.amount)
             state.balances[payer] -= word.amount
+            amounts[index] = word.amount
+        burned, received = sum(amounts), 0
+        for hop, version in zip(pairwise(path), versions, strict=True):
+            amounts, paid = self._cross(state, hop, version, amounts)
+            self._move_position(state, hop[0], received - paid)
+            received = paid
+        self._move_position(state, destination, received)
+        for word, out in zip(legs, amounts, strict=True):
             state.balances[destination, account_address(destination, word.reference)] += out
-            burned, minted = burned + word.amount, minted + out
-        used, at = state.used, (source, destination, self.clock() // 1000 // CAP_PERIOD_S)
-        used[at] += burned
-        owed = minted * price - state.positions[source]
-        if used[at] > self.caps.get(at[:2], MANAGED_CAP) or owed > self.credit_limits.get(source, CREDIT_LIMIT_MICRO):
+        return [*events, Settled(name, sequence, digest(b"".join(words)), burned, sum(amounts))]
+
+    def _cross(self, state: State, hop: tuple[bytes, bytes], version: int, amounts: list[int]) -> tuple[list[int], int]:
+        """What the legs become over one hop, and what its source comes to owe for that."""
+        ratio, price, in_force = self.terms[hop]
+        used, at = state.used, (*hop, self.clock() // 1000 // CAP_PERIOD_S)
+        used[at] += sum(amounts)
+        arrived = [ratio.convert(Points(amount)) for amount in amounts]
+        nothing = any(before and not after for before, after in zip(amounts, arrived, strict=True))
+        if version != in_force or used[at] > self.caps.get(hop, MANAGED_CAP) or nothing:
             raise Reverted
-        state.positions[source] -= minted * price
-        state.positions[destination] += minted * price
-        return [*events, Settled(name, sequence, digest(b"".join(words)), burned, minted)]
+        return list(arrived), sum(arrived) * price
+
+    def _move_position(self, state: State, program: bytes, delta: int) -> None:
+        state.positions[program] += delta
+        if delta < 0 and -state.positions[program] > self.credit_limits.get(program, CREDIT_LIMIT_MICRO):
+            raise Reverted
 
     def _charge(self, state: State, token: bytes, limit: Limit, amount: int) -> None:
         left = self._let_through(state, token, limit, self.clock() // 1000) - amount

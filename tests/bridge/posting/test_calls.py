@@ -18,8 +18,10 @@ from exchange.words import EntryKind, EntryWord, digest
 REFERENCE, TOKEN, OTHER = b"\1" * 20, b"\2" * 20, b"\3" * 20
 
 
-def _items(count: int, kind: EntryKind = EntryKind.EARN, version: int | None = None) -> list[Item]:
-    return [Item(place, f"op_{place}", REFERENCE, kind, place + 1, b"tag__", version) for place in range(count)]
+def _items(count: int, kind: EntryKind = EntryKind.EARN, *versions: int) -> list[Item]:
+    return [
+        Item(place, f"op_{place}", REFERENCE, kind, place + 1, b"tag__", versions or None) for place in range(count)
+    ]
 
 
 @pytest.mark.parametrize("kind", ["program", "path"])
@@ -54,6 +56,13 @@ def test_settle__of_items__names_the_version_that_they_share() -> None:
     frozen = calls.settle(OTHER, [TOKEN, OTHER], items, 7, 99)
     assert (frozen.purpose, frozen.target) == ("settle", OTHER)
     assert frozen.calldata == contracts.encode_settle([TOKEN, OTHER], [4], 7, 99, calls.words(items))
+
+
+def test_settle__along_a_path__names_a_version_for_each_hop_and_has_gas_for_it() -> None:
+    items, path = _items(2, EntryKind.SWAP, 4, 5, 6), [TOKEN, OTHER, REFERENCE, b"\4" * 20]
+    frozen = calls.settle(OTHER, path, items, 7, 99)
+    assert frozen.calldata == contracts.encode_settle(path, [4, 5, 6], 7, 99, calls.words(items))
+    assert frozen.gas_limit == calls.GAS_BASE + 2 * calls.GAS_PER_FURTHER_HOP + 2 * calls.GAS_PER_LEG
 
 
 def test_settle__of_items_under_two_versions__is_a_bug() -> None:

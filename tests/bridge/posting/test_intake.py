@@ -20,8 +20,11 @@ from bridge.chain.events import (
     TermsProposed,
 )
 from bridge.chain.rpc import Receipt
+from bridge.fx.ecb import EcbRates
 from bridge.posting import intake, setup
+from bridge.posting.gatekeeper import Gatekeeper
 from bridge.posting.intake import BlockReport, Seen
+from bridge.posting.vetting import Vetting
 from bridge.store import batches, chainstate, limits, programs, terms
 from bridge.store.batches import Control
 from bridge.store.lanes import LaneId
@@ -186,7 +189,11 @@ def _control(office: Office, purpose: str, subject: str | None, target: bytes | 
 
 def _proposal(office: Office, air: Program, box: Program) -> str:
     proposal = Proposal(air.id, box.id, 3, 2, 1, 1, 7, "USD", air.id)
-    return office.ledger.do(setup.propose, proposal, office.ledger.now_ms).id
+    return office.ledger.do(setup.propose, proposal, _vetting(), office.ledger.now_ms).id
+
+
+def _vetting() -> Vetting:
+    return Vetting(Gatekeeper(), EcbRates())
 
 
 def _state(office: Office, terms_id: str) -> str:
@@ -327,7 +334,7 @@ def test_consent__that_the_chain_refuses__can_be_given_again(office: Office, air
     terms_id = _proposal(office, air, box)
     office.ledger.do(terms.proposed, terms_id, 1)
     office.post()
-    office.ledger.do(setup.consent, terms_id, box.id, office.ledger.now_ms)
+    office.ledger.do(setup.consent, terms_id, box.id, _vetting(), office.ledger.now_ms)
     assert _state(office, terms_id) == terms.CONSENTING
     office.poster.step()
     office.chain.refused = {digest(office.chain.sent[-1])}

@@ -7,6 +7,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
+from bridge.forms.rules import RulesForm
 from bridge.store import (
     accounts,
     batches,
@@ -14,6 +15,7 @@ from bridge.store import (
     chainstate,
     challenges,
     earns,
+    extras,
     freezing,
     holder_events,
     lanes,
@@ -52,6 +54,7 @@ from bridge.store.terms import Proposal, TermsRow
 from bridge.store.wallets import Wallet
 from exchange.earning import EarningRate
 from exchange.points import Points
+from exchange.rules import PLAIN, Rules
 from exchange.words import digest
 
 Given = ParamSpec("Given")
@@ -103,7 +106,14 @@ class Ledger:
     def bind(self) -> None:
         """As after the service's first start: a chain with one block, and the exchange's two lanes."""
         with self.database.write() as connection:
-            chainstate.begin(connection, chain_id=31337, genesis_hash=hash_of(0), times=TIMES, now_ms=self.now_ms)
+            chainstate.begin(
+                connection,
+                chain_id=31337,
+                genesis_hash=hash_of(0),
+                times=TIMES,
+                settlement_currency="USD",
+                now_ms=self.now_ms,
+            )
             chainstate.deployed(connection, exchange=EXCHANGE, transaction_hash=bytes(32), block_number=0)
             blocks.add(connection, KnownBlock(0, hash_of(0), bytes(32), self.now_ms // 1000, True), [])
             for index, role in LANES.items():
@@ -158,6 +168,7 @@ class Ledger:
         effective_ms: int | None = None,
         managed_cap: int = terms.MANAGED_CAP,
         wallet_cap: int = 0,
+        rules: Rules = PLAIN,
     ) -> TermsRow:
         """Terms adopted, in force from now on unless said otherwise."""
         proposal = Proposal(
@@ -171,6 +182,7 @@ class Ledger:
             source.id,
             managed_cap=managed_cap,
             wallet_cap=wallet_cap,
+            rules=RulesForm.of(rules).written(),
         )
         with self.database.write() as connection:
             row = terms.propose(connection, proposal, self.now_ms)
@@ -182,11 +194,12 @@ class Ledger:
     def member(self, program: Program, number: str) -> Member:
         return self.do(members.enrol, program, number, self.now_ms)[0]
 
-    def wallet(self, who: Member) -> Wallet:
-        """A wallet bound to the member's first account, as if its binding had been posted long ago."""
-        address = bytes(reversed(who.reference))
+    def wallet(self, who: Member, reference: bytes | None = None) -> Wallet:
+        """A wallet bound to one of the member's accounts, the first one, as if its binding had been posted long ago."""
+        reference = reference or who.reference
+        address = bytes(reversed(reference))
         with self.database.write() as connection:
-            account_id = accounts.by_reference(connection, who.program_id, who.reference)
+            account_id = accounts.by_reference(connection, who.program_id, reference)
             assert account_id is not None
             asked = challenges.create(connection, who.id, account_id, address, "text", self.now_ms)
             made = wallets.bind(connection, who, asked.nonce, self.now_ms)
@@ -225,15 +238,24 @@ class Ledger:
         request = RedemptionRequest(key or self.key(), who.id, None, amount)
         return self.do(redemptions.accept, who.program_id, request, self.now_ms)[0]
 
-    def quote(self, who: Member, to: Program, amount_in: int) -> Quote:
-        request = QuoteRequest(who.id, None, to.id, amount_in, None)
+    def quote(
+        self, who: Member, to: Program, amount_in: int, *, through: Sequence[Program] = (), tier: str | None = None
+    ) -> Quote:
+        path = [who.program_id, *(one.id for one in through), to.id] if through else ()
+        request = QuoteRequest(who.id, None, to.id, amount_in, None, path, tier)
         return self.do(quotes.create, who.program_id, request, FIRMNESS, self.now_ms)
 
     def accept(self, offer: Quote, key: str | None = None) -> str:
         return self.do(swaps.accept, offer.program_id, key or self.key(), offer.id, self.now_ms)[0]
 
-    def swap(self, who: Member, to: Program, amount_in: int) -> str:
-        return self.accept(self.quote(who, to, amount_in))
+    def swap(self, who: Member, to: Program, amount_in: int, *, through: Sequence[Program] = ()) -> str:
+        return self.accept(self.quote(who, to, amount_in, through=through))
+
+    def extras(self, swap_id: str) -> dict[str, Operation]:
+        """What comes after a swap, by its kind."""
+        found = [self.operation(one) for one in self.ask(extras.of_swap, swap_id)]
+        assert len({one.kind for one in found}) == len(found)
+        return {one.kind: one for one in found}
 
     # -- posting, with a chain of which only the numbers matter ---------------------------------
 

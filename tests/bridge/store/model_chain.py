@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from bridge.store.batches import Batch
 from exchange.points import Points
@@ -59,11 +60,15 @@ class ModelChain:
     def now(self) -> State:
         return self.states[-1]
 
-    def takes(self, state: State, stream_key: str, batch: Batch, version: int | None) -> bool:
-        """Whether the contract would accept the batch: the next sequence, under the terms in force."""
+    def takes(self, state: State, stream_key: str, batch: Batch, versions: Sequence[int]) -> bool:
+        """Whether the contract would accept the batch: the next sequence, under the terms in force at every hop."""
         if batch.sequence != state.sequences[stream_key] + 1:
             return False
-        return version is None or self.agreed[_direction(stream_key)].version == version
+        return [one.version for one in self._hops(stream_key)] == list(versions)
+
+    def _hops(self, stream_key: str) -> list[Agreed]:
+        """The terms along a path; none for a program's own stream."""
+        return [self.agreed[direction] for direction in pairwise(stream_key.split(">"))]
 
     def mine(self, taken: Sequence[tuple[str, Batch]]) -> list[set[int]]:
         """A block of these batches, each with its stream's key; which words were skipped of each."""
@@ -111,15 +116,17 @@ def _post_entry(chain: ModelChain, state: State, program_id: str, word: EntryWor
 
 
 def _settle_leg(chain: ModelChain, state: State, path: str, word: EntryWord) -> bool:
-    source, destination = _direction(path)
-    agreed = chain.agreed[source, destination]
-    if not _move(chain, state, word, source, -word.amount):
+    programs = path.split(">")
+    if not _move(chain, state, word, programs[0], -word.amount):
         return False
-    amount_out = agreed.ratio.convert(word.amount)
-    assert amount_out > 0, "the contract refuses a batch with a leg that gives nothing"
-    _move(chain, state, word, destination, amount_out)
-    state.positions[source] -= amount_out * agreed.price
-    state.positions[destination] += amount_out * agreed.price
+    amount = word.amount
+    for source, destination in pairwise(programs):
+        agreed = chain.agreed[source, destination]
+        amount = agreed.ratio.convert(amount)
+        assert amount > 0, "the contract refuses a batch with a leg that gives nothing"
+        state.positions[source] -= amount * agreed.price
+        state.positions[destination] += amount * agreed.price
+    _move(chain, state, word, programs[-1], amount)
     return True
 
 
@@ -131,11 +138,6 @@ def _move(chain: ModelChain, state: State, word: EntryWord, program_id: str, cha
     state.balances[holder] += change
     state.effects[word.tag, program_id, change] += 1
     return True
-
-
-def _direction(path: str) -> Direction:
-    source, destination = path.split(">")
-    return source, destination
 
 
 def agreed(version: int, ratio: tuple[int, int], price: int) -> Agreed:

@@ -134,14 +134,14 @@ def test_waiting_items__of_swaps_under_two_versions__share_one(ledger: Ledger, a
     stream = ledger.stream(air, box)
     with ledger.database.read() as connection:
         items = freezing.waiting_items(connection, stream.id, ENTRIES_MAX)
-    assert [(item.amount, item.terms_version) for item in items] == [(1, 1), (2, 1)]
+    assert [(item.amount, item.versions) for item in items] == [(1, (1,)), (2, (1,))]
     assert len(ledger.ask(freezing.waiting_terms, stream.id)) == 2
     ledger.freeze(stream)
     with ledger.database.read() as connection:
         items = freezing.waiting_items(connection, stream.id, ENTRIES_MAX)
         (agreed,) = freezing.waiting_terms(connection, stream.id)
         assert terms.by_id(connection, agreed).version == 2
-    assert [(item.amount, item.terms_version) for item in items] == [(3, 2)]
+    assert [(item.amount, item.versions) for item in items] == [(3, (2,))]
 
 
 def test_waiting_items__of_a_swap__are_its_debits_only(ledger: Ledger, air: Program, box: Program) -> None:

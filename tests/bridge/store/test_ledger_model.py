@@ -48,22 +48,27 @@ from bridge.store.pages import Ask
 from bridge.store.programs import Program
 from bridge.store.quotes import Quote
 from bridge.store.releases import ReleaseRequest
-from bridge.store.schema import account, batch, entry, lot, operation, swap
+from bridge.store.schema import account, batch, entry, lot, operation, quote, quote_hop, swap, swap_day
 from bridge.store.schema import terms as terms_table
 from bridge.store.streams import Stream
 from exchange.errors import (
     BelowMinimum,
     CannotSplit,
+    DirectionClosed,
     InsufficientPoints,
     LinkConflict,
+    NoRoute,
     NoTerms,
     NothingOut,
     NotLinked,
     PointsNotFinal,
     QuoteExpired,
     QuoteUsed,
+    TooManyQuotes,
 )
 from exchange.points import Points
+from exchange.ratio import Ratio
+from exchange.rules import PLAIN, Bonus, Cap, Expiry, Period, PointsFee, Received, Rules, Scope
 from tests.bridge.store.ledgers import DAY_MS, EXCHANGE, Ledger, earn_of, new_hash
 from tests.bridge.store.model_chain import ModelChain, State, agreed
 
@@ -72,18 +77,32 @@ SYMBOLS = ("AIR", "BOX", "CAR")
 DIRECTIONS = tuple(itertools.permutations(range(3), 2))
 FIRST_RATIOS = dict(zip(DIRECTIONS, ((3, 2), (1, 1), (1, 2), (2, 1), (1, 1), (5, 3)), strict=True))
 PRICE = 7
+#: What terms say beyond their ratio: extras go their own way, and caps are counted.
+RULES = (
+    PLAIN,
+    Rules(
+        bonuses=(Bonus("half", share=Ratio(Points(2), Points(1))),),
+        caps=(Cap(Period.DAY, Points(10**6), scope=Scope.EVERYONE),),
+    ),
+    Rules(bonuses=(Bonus("welcome", flat=Points(3)),), fees=(PointsFee(Points(2)),)),
+    Rules(fees=(PointsFee(Points(1)),), received=Received(Expiry.INHERITS)),
+    Rules(bonuses=(Bonus("welcome", flat=Points(5)),), received=Received(Expiry.INHERITS)),
+)
 RATIOS = ((1, 1), (2, 1), (1, 2), (3, 2), (7, 5))
 REFUSALS_OF_A_SWAP = (
     BelowMinimum,
     CannotSplit,
+    DirectionClosed,
     InsufficientPoints,
     LinkConflict,
     NotLinked,
+    NoRoute,
     NoTerms,
     NothingOut,
     PointsNotFinal,
     QuoteExpired,
     QuoteUsed,
+    TooManyQuotes,
 )
 
 some = st.integers(0, 1000)
@@ -197,9 +216,11 @@ class LedgerMachine(RuleBasedStateMachine):
         chosen = _one_of([one for one in linked if settled[one.id]] or linked, who)
         sides = {one.program_id for one in linked if one.link_id == chosen.link_id} - {chosen.program_id}
         to_program = _one_of([one for one in self.programs if one.id in sides], to)
+        between = [one for one in self.programs if one.id not in (chosen.program_id, to_program.id)]
         with suppress(*REFUSALS_OF_A_SWAP):
             wanted = 1 + amount % (settled[chosen.id] + 2)
-            self.quotes.append(self.ledger.quote(chosen, to_program, wanted))
+            through = between if amount % 2 else ()
+            self.quotes.append(self.ledger.quote(chosen, to_program, wanted, through=through))
 
     def _accept(self, which: int, again: int, _: int) -> None:
         """An offer, seldom one that was accepted before."""
@@ -216,11 +237,11 @@ class LedgerMachine(RuleBasedStateMachine):
     def _wait(self, days: int, *_: int) -> None:
         self.ledger.now_ms += (31 if days % 4 == 0 else 1) * DAY_MS
 
-    def _change_terms(self, direction: int, ratio: int, _: int) -> None:
+    def _change_terms(self, direction: int, ratio: int, rules: int) -> None:
         chosen, agreed_on = DIRECTIONS[direction % 6], RATIOS[ratio % 5]
         version = self._agree_on_chain(chosen, agreed_on)
         source, destination = (self.programs[index] for index in chosen)
-        self.ledger.agree(source, destination, agreed_on, version=version, price=PRICE)
+        self.ledger.agree(source, destination, agreed_on, version=version, price=PRICE, rules=_one_of(RULES, rules))
         self.terms_since = self.chain.number
 
     # -- what the poster and the chain do -------------------------------------------------------
@@ -310,6 +331,8 @@ class LedgerMachine(RuleBasedStateMachine):
             _lots_are_what_is_available(connection)
             _each_entry_has_one_effect(connection, self.chain.states[self.final])
             _states_agree_with_entries(connection, skips=self.capricious)
+            _extras_follow_their_swap(connection, skips=self.capricious)
+            _days_are_what_was_swapped(connection)
 
     def _final_books_are_the_chain_at_that_block(self) -> None:
         snapshot = self.ledger.ask(audit.snapshot)
@@ -372,8 +395,10 @@ class LedgerMachine(RuleBasedStateMachine):
         except REFUSALS_OF_A_SWAP:
             return
         legs = self._rows(sa.select(entry).where(entry.c.operation_id == operation_id))
-        assert sum(leg.amount for leg in legs if leg.credit) == offer.amount_out
+        assert sum(leg.amount for leg in legs if leg.credit) == offer.base_out
         assert sum(leg.amount for leg in legs if not leg.credit) == offer.amount_in
+        extras = self.ledger.extras(operation_id)
+        assert {kind: one.points for kind, one in extras.items()} == +Counter(bonus=offer.bonus, fee=offer.fee_points)
 
     def _freeze_all(self) -> None:
         while waiting := self.ledger.ask(freezing.waiting_streams):
@@ -388,7 +413,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for one in taken or ():
             state.sequences[keys[one.stream_id or 0]] += 1
         for one in self.ledger.unposted():
-            if one.id not in held and self.chain.takes(state, keys[one.stream_id or 0], one, self._version(one)):
+            if one.id not in held and self.chain.takes(state, keys[one.stream_id or 0], one, self._versions(one)):
                 ready.append(one)
         return ready
 
@@ -396,17 +421,20 @@ class LedgerMachine(RuleBasedStateMachine):
         unposted = {one.stream_id for one in self.ledger.unposted()}
         return [one for one in self.ledger.ask(streams.all_streams) if one.id in unposted]
 
-    def _version(self, of: Batch) -> int | None:
+    def _versions(self, of: Batch) -> list[int]:
+        """The versions under which a batch is settled, hop by hop; none for a program's own."""
         query = (
-            sa.select(terms_table.c.version)
+            sa.select(quote_hop.c.place, terms_table.c.version)
             .distinct()
-            .join(swap, swap.c.terms_id == terms_table.c.id)
+            .join(terms_table, quote_hop.c.terms_id == terms_table.c.id)
+            .join(swap, swap.c.quote_id == quote_hop.c.quote_id)
             .join(operation, operation.c.id == swap.c.operation_id)
             .where(operation.c.batch_id == of.id)
+            .order_by(quote_hop.c.place)
         )
         found = self._rows(query)
-        assert len(found) <= 1, "a batch is under one version of its terms"
-        return found[0].version if found else None
+        assert [row.place for row in found] == list(range(len(found))), "a batch is under one version of each hop"
+        return [row.version for row in found]
 
     def _take_in(self, taken: list[Batch]) -> None:
         keys = {one.id: one.key for one in self.ledger.ask(streams.all_streams)}
@@ -418,9 +446,8 @@ class LedgerMachine(RuleBasedStateMachine):
         with self.ledger.database.write() as connection:
             outcomes.dissolve(connection, stream.id, self.ledger.now_ms)
             if stream.kind == streams.PATH:
-                source, destination = stream.programs
-                current = terms.in_force(connection, source, destination, self.ledger.now_ms)
-                dead = [one for one in freezing.waiting_terms(connection, stream.id) if one != current.id]
+                waiting = [terms.by_id(connection, one) for one in freezing.waiting_terms(connection, stream.id)]
+                dead = [one.id for one in waiting if not terms.is_in_force(connection, one, self.ledger.now_ms)]
                 outcomes.fail_swaps(connection, stream.id, dead, "replaced", self.ledger.now_ms)
 
     def _run_dry(self) -> None:
@@ -434,9 +461,10 @@ class LedgerMachine(RuleBasedStateMachine):
             elif stuck:  # under terms that were replaced
                 self._dissolve_stream(stuck[0])
             else:
-                break
-        self.final = self.chain.number
-        self._finalise_books()
+                self.final = self.chain.number
+                self._finalise_books()
+                if not self.ledger.ask(freezing.waiting_streams):  # else a swap that is final let its extras go
+                    break
         states = {row.state for row in self._rows(sa.select(operation.c.state).distinct())}
         assert states <= {"final", "failed"}
         self.all_agrees()
@@ -514,6 +542,42 @@ def _states_agree_with_entries(connection: sa.Connection, *, skips: bool) -> Non
         assert row.entry in allowed.get((row.state, row.batch), set()), row
 
 
+def _extras_follow_their_swap(connection: sa.Connection, *, skips: bool) -> None:
+    """They wait outside of every stream until their swap is final, and fail only with it (or as the chain skips)."""
+    first = operation.alias()
+    query = sa.select(first.c.state, operation.c.kind, operation.c.state.label("extra"), operation.c.stream_id)
+    for row in connection.execute(query.join(first, first.c.id == operation.c.after_id)):
+        if row.state == "failed":
+            assert (row.extra, row.stream_id) == ("failed", None)
+        elif row.state == "final":
+            assert row.stream_id is not None
+            assert row.extra != "failed" or (skips and row.kind == "fee")
+        else:
+            assert (row.extra, row.stream_id) == ("accepted", None)
+
+
+def _days_are_what_was_swapped(connection: sa.Connection) -> None:
+    """The sums by day are those of the quotes that were accepted and whose swap did not fail."""
+    columns = quote_hop.c.from_program_id, quote_hop.c.to_program_id
+    rows = connection.execute(
+        sa.select(*columns, quote.c.accepted_ms, quote_hop.c.amount_in, quote_hop.c.amount_out, quote_hop.c.bonus)
+        .join(quote, quote.c.id == quote_hop.c.quote_id)
+        .where(quote.c.accepted_ms.is_not(None), quote.c.failed.is_(False))
+    )
+    sums: Counter[tuple[str, str, int, str]] = Counter()
+    for source, destination, accepted_ms, out, into, bonus in rows:
+        for name, added in (("points_out", out), ("points_in", into + bonus), ("swaps", 1)):
+            sums[source, destination, accepted_ms // DAY_MS, name] += added
+    counted = Counter(
+        {
+            (row.from_program_id, row.to_program_id, row.day, name): row._mapping[name]
+            for row in connection.execute(sa.select(swap_day))
+            for name in ("points_out", "points_in", "swaps")
+        }
+    )
+    assert +counted == sums
+
+
 def _nothing_pending_but_skipped_redemptions(machine: LedgerMachine) -> None:
     query = (
         sa.select(operation.c.kind, operation.c.state)
@@ -530,8 +594,9 @@ def populated(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copyfile(template, path)
     ledger = Ledger(Database(f"sqlite:///{path}"))
     chosen = [ledger.named(symbol) for symbol in SYMBOLS]
-    for (source, destination), ratio in FIRST_RATIOS.items():
-        ledger.agree(chosen[source], chosen[destination], ratio, price=PRICE)
+    for number, ((source, destination), ratio) in enumerate(FIRST_RATIOS.items()):
+        rules = RULES[number % len(RULES)]
+        ledger.agree(chosen[source], chosen[destination], ratio, price=PRICE, rules=rules)
     ledger.link(*(ledger.member(program, "first") for program in chosen))
     ledger.link(*(ledger.member(program, "second") for program in chosen[:2]))
     for program in chosen:

@@ -6,6 +6,8 @@ from bridge.store import members, programs
 from bridge.store.pages import Ask
 from bridge.store.programs import Program
 from exchange.errors import ProgramNotActive, SymbolTaken, UnknownMember, UnknownProgram
+from exchange.fx import PointValue
+from exchange.points import MicroUnits
 from exchange.words import account_address
 from tests.bridge.store.ledgers import Ledger
 
@@ -28,6 +30,17 @@ def test_deployed_token__before_the_exchange_admitted_it__is_refused(ledger: Led
         ledger.member(deployed, "early")
     ledger.do(programs.admitted, new.id)
     assert ledger.ask(programs.by_id, new.id).deployed_token == b"\7" * 20
+
+
+def test_point_value__then_is_what_was_said_last_and_none_before(ledger: Ledger, air: Program, box: Program) -> None:
+    assert (air.money, air.point_value) == ("USD", None)
+    changed = ledger.do(programs.worth_at_home, air.id, "SAR", 30_000)
+    assert changed.point_value == PointValue(MicroUnits(30_000), "SAR")
+    assert ledger.ask(programs.by_id, air.id) == changed
+    assert ledger.ask(programs.by_id, box.id) == box, "nobody else's"
+    assert ledger.do(programs.worth_at_home, air.id, "EUR", None).point_value is None
+    with pytest.raises(UnknownProgram):
+        ledger.do(programs.worth_at_home, "prg_none", "EUR", 1)
 
 
 def test_by_id__and_by_token__of_none(ledger: Ledger, air: Program) -> None:

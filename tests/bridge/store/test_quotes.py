@@ -6,7 +6,15 @@ from bridge.store import links, quotes
 from bridge.store.members import Member
 from bridge.store.programs import Program
 from bridge.store.quotes import EXPIRED, OPEN, USED, QuoteRequest
-from exchange.errors import BelowMinimum, NoTerms, NothingOut, NotLinked, ProgramNotActive, UnknownQuote
+from exchange.errors import (
+    BelowMinimum,
+    DirectionClosed,
+    NoTerms,
+    NothingOut,
+    NotLinked,
+    ProgramNotActive,
+    UnknownQuote,
+)
 from tests.bridge.store.ledgers import FIRMNESS, Ledger
 
 
@@ -73,7 +81,7 @@ def test_create__before_other_terms__ends_early_enough_for_its_batch(
     ledger.agree(air, box, (2, 1), version=2, effective_ms=change_ms)
     assert ledger.quote(ann, box, 10).expires_ms == change_ms - FIRMNESS.batch_life_ms
     ledger.now_ms += 10_000
-    with pytest.raises(NoTerms, match="about to be replaced"):
+    with pytest.raises(DirectionClosed, match="about to be replaced"):
         ledger.quote(ann, box, 10)
     ledger.now_ms = change_ms
     assert ledger.quote(ann, box, 10).amount_out == 5
@@ -107,7 +115,7 @@ def test_by_id__of_another_program__is_unknown(ledger: Ledger, ann: Member, air:
 
 def test_create__holds__nothing(ledger: Ledger, ann: Member, air: Program, box: Program) -> None:
     ledger.agree(air, box)
-    before = ledger.everything("quote")
+    before = ledger.everything("quote", "quote_hop")
     ledger.quote(ann, box, 10)
-    assert ledger.everything("quote") == before
+    assert ledger.everything("quote", "quote_hop") == before
     assert ledger.ask(links.counterpart, ann, box.id).member_number == "ben"

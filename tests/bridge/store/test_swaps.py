@@ -9,6 +9,7 @@ from bridge.store.programs import Program
 from bridge.store.schema import entry
 from exchange.errors import (
     CannotSplit,
+    DirectionClosed,
     IdempotencyKeyReused,
     InsufficientPoints,
     LinkConflict,
@@ -201,11 +202,11 @@ def test_accept__into_an_account_that_a_former_link_used__is_refused(
     assert ben.link_id is not None
     ledger.do(links.leave, ben.link_id, ben.id)
     ledger.link(ann, ledger.member(box, "another"))
-    before = ledger.everything("quote")
+    before = ledger.everything("quote", "quote_hop")
     offer = ledger.quote(ann, box, 5)
     with pytest.raises(LinkConflict):
         ledger.accept(offer)
-    assert ledger.everything("quote") == before
+    assert ledger.everything("quote", "quote_hop") == before
 
 
 def test_accept__after_the_terms_changed__is_refused(ledger: Ledger, ann: Member, air: Program, box: Program) -> None:
@@ -224,7 +225,7 @@ def test_accept__after_the_terms_were_suspended__is_refused(
     _fund(ledger, ann, 10)
     offer = ledger.quote(ann, box, 10)
     ledger.do(terms.suspended, air.id, box.id, ledger.now_ms)
-    with pytest.raises(NoTerms):
+    with pytest.raises(DirectionClosed):
         ledger.accept(offer)
 
 

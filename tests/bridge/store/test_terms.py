@@ -16,7 +16,7 @@ from bridge.store.terms import (
     SUSPENDED,
     Proposal,
 )
-from exchange.errors import InvalidRatio, InvalidTerms, NoTerms, TermsStateConflict, UnknownTerms
+from exchange.errors import DirectionClosed, InvalidRatio, InvalidTerms, NoTerms, TermsStateConflict, UnknownTerms
 from tests.bridge.store.ledgers import Ledger
 
 
@@ -87,7 +87,7 @@ def test_suspended__direction__has_no_terms_until_new_ones_are_adopted(
     assert _standing(ledger, announced.id, ledger.now_ms + 2_000) == SUSPENDED
     assert _standing(ledger, other.id, ledger.now_ms) == IN_FORCE
     for at_ms in (ledger.now_ms, ledger.now_ms + 2_000):
-        with pytest.raises(NoTerms, match="suspended"):
+        with pytest.raises(DirectionClosed, match="suspended for swaps from AIR to BOX"):
             ledger.ask(terms.in_force, air.id, box.id, at_ms)
     assert ledger.ask(terms.next_change_ms, air.id, box.id, ledger.now_ms) is None
     again = ledger.agree(air, box, version=3)

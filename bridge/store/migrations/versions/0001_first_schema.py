@@ -40,6 +40,7 @@ def upgrade() -> None:
     sa.Column('longest_quote_s', sa.BigInteger(), nullable=False),
     sa.Column('longest_batch_s', sa.BigInteger(), nullable=False),
     sa.Column('cap_period_s', sa.BigInteger(), nullable=False),
+    sa.Column('settlement_currency', sa.String(length=3), nullable=False),
     sa.Column('transaction_hash', sa.LargeBinary(length=32), nullable=True),
     sa.Column('block_number', sa.BigInteger(), nullable=True),
     sa.Column('created_ms', sa.BigInteger(), nullable=False),
@@ -82,6 +83,8 @@ def upgrade() -> None:
     sa.Column('standby', sa.LargeBinary(length=20), nullable=True),
     sa.Column('transferable', sa.Boolean(), nullable=False),
     sa.Column('credit_limit_micro', sa.BigInteger(), nullable=False),
+    sa.Column('money', sa.String(length=3), nullable=False),
+    sa.Column('point_value_micro', sa.BigInteger(), nullable=True),
     sa.Column('token', sa.LargeBinary(length=20), nullable=True),
     sa.Column('state', sa.String(length=16), nullable=False),
     sa.Column('created_ms', sa.BigInteger(), nullable=False),
@@ -173,6 +176,17 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['program_id'], ['program.id'], name=op.f('fk_program_limit_program_id_program')),
     sa.PrimaryKeyConstraint('program_id', 'name', name=op.f('pk_program_limit'))
     )
+    op.create_table('swap_day',
+    sa.Column('from_program_id', sa.String(length=40), nullable=False),
+    sa.Column('to_program_id', sa.String(length=40), nullable=False),
+    sa.Column('day', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('points_out', sa.BigInteger(), nullable=False),
+    sa.Column('points_in', sa.BigInteger(), nullable=False),
+    sa.Column('swaps', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['from_program_id'], ['program.id'], name=op.f('fk_swap_day_from_program_id_program')),
+    sa.ForeignKeyConstraint(['to_program_id'], ['program.id'], name=op.f('fk_swap_day_to_program_id_program')),
+    sa.PrimaryKeyConstraint('from_program_id', 'to_program_id', 'day', name=op.f('pk_swap_day'))
+    )
     op.create_table('terms',
     sa.Column('id', sa.String(length=40), nullable=False),
     sa.Column('from_program_id', sa.String(length=40), nullable=False),
@@ -186,12 +200,17 @@ def upgrade() -> None:
     sa.Column('currency', sa.String(length=3), nullable=False),
     sa.Column('managed_cap', sa.BigInteger(), nullable=False),
     sa.Column('wallet_cap', sa.BigInteger(), nullable=False),
+    sa.Column('rules', sa.JSON(), server_default='{}', nullable=False),
+    sa.Column('starts_ms', sa.BigInteger(), nullable=True),
+    sa.Column('confirmed_ratio', sa.Boolean(), server_default=sa.text('0'), nullable=False),
+    sa.Column('fx', sa.JSON(none_as_null=True), nullable=True),
     sa.Column('state', sa.String(length=16), nullable=False),
     sa.Column('reason', sa.Text(), nullable=True),
     sa.Column('proposed_by', sa.String(length=40), nullable=False),
     sa.Column('effective_ms', sa.BigInteger(), nullable=True),
     sa.Column('suspended_ms', sa.BigInteger(), nullable=True),
     sa.Column('created_ms', sa.BigInteger(), nullable=False),
+    sa.Column('revision', sa.BigInteger(), nullable=False),
     sa.ForeignKeyConstraint(['from_program_id'], ['program.id'], name=op.f('fk_terms_from_program_id_program')),
     sa.ForeignKeyConstraint(['proposed_by'], ['program.id'], name=op.f('fk_terms_proposed_by_program')),
     sa.ForeignKeyConstraint(['to_program_id'], ['program.id'], name=op.f('fk_terms_to_program_id_program')),
@@ -199,6 +218,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('terms', schema=None) as batch_op:
         batch_op.create_index('ix_terms_direction', ['from_program_id', 'to_program_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_terms_revision'), ['revision'], unique=False)
 
     op.create_table('wallet_position',
     sa.Column('program_id', sa.String(length=40), nullable=False),
@@ -277,8 +297,10 @@ def upgrade() -> None:
     sa.Column('tag', sa.LargeBinary(length=5), nullable=True),
     sa.Column('stream_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('batch_id', sa.String(length=40), nullable=True),
+    sa.Column('after_id', sa.String(length=40), nullable=True),
     sa.Column('occurred_ms', sa.BigInteger(), nullable=True),
     sa.Column('created_ms', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['after_id'], ['operation.id'], name=op.f('fk_operation_after_id_operation')),
     sa.ForeignKeyConstraint(['batch_id'], ['batch.id'], name=op.f('fk_operation_batch_id_batch')),
     sa.ForeignKeyConstraint(['member_id'], ['member.id'], name=op.f('fk_operation_member_id_member')),
     sa.ForeignKeyConstraint(['program_id'], ['program.id'], name=op.f('fk_operation_program_id_program')),
@@ -288,6 +310,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('program_id', 'idempotency_key', name=op.f('uq_operation_program_id_idempotency_key'))
     )
     with op.batch_alter_table('operation', schema=None) as batch_op:
+        batch_op.create_index('ix_operation_after', ['after_id'], unique=False, sqlite_where=sa.text('after_id IS NOT NULL'), postgresql_where=sa.text('after_id IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_operation_batch_id'), ['batch_id'], unique=False)
         batch_op.create_index('ix_operation_member_seq', ['member_id', 'seq'], unique=False)
         batch_op.create_index('ix_operation_program_seq', ['program_id', 'seq'], unique=False)
@@ -299,21 +322,33 @@ def upgrade() -> None:
     sa.Column('member_id', sa.String(length=40), nullable=False),
     sa.Column('to_program_id', sa.String(length=40), nullable=False),
     sa.Column('to_member_id', sa.String(length=40), nullable=False),
+    sa.Column('tier', sa.String(length=64), nullable=True),
     sa.Column('amount_in', sa.BigInteger(), nullable=False),
+    sa.Column('base_out', sa.BigInteger(), nullable=False),
     sa.Column('amount_out', sa.BigInteger(), nullable=False),
+    sa.Column('bonuses', sa.JSON(), nullable=False),
+    sa.Column('fee_points', sa.BigInteger(), nullable=False),
+    sa.Column('fees', sa.JSON(), nullable=False),
     sa.Column('remainder', sa.BigInteger(), nullable=False),
+    sa.Column('nearest_above', sa.BigInteger(), nullable=True),
     sa.Column('settlement_micro', sa.BigInteger(), nullable=False),
-    sa.Column('terms_id', sa.String(length=40), nullable=False),
+    sa.Column('value', sa.JSON(none_as_null=True), nullable=True),
     sa.Column('explanation', sa.JSON(), nullable=False),
+    sa.Column('signature', sa.LargeBinary(), nullable=True),
     sa.Column('created_ms', sa.BigInteger(), nullable=False),
     sa.Column('expires_ms', sa.BigInteger(), nullable=False),
+    sa.Column('accepted_ms', sa.BigInteger(), nullable=True),
+    sa.Column('failed', sa.Boolean(), server_default=sa.text('0'), nullable=False),
     sa.ForeignKeyConstraint(['member_id'], ['member.id'], name=op.f('fk_quote_member_id_member')),
     sa.ForeignKeyConstraint(['program_id'], ['program.id'], name=op.f('fk_quote_program_id_program')),
-    sa.ForeignKeyConstraint(['terms_id'], ['terms.id'], name=op.f('fk_quote_terms_id_terms')),
     sa.ForeignKeyConstraint(['to_member_id'], ['member.id'], name=op.f('fk_quote_to_member_id_member')),
     sa.ForeignKeyConstraint(['to_program_id'], ['program.id'], name=op.f('fk_quote_to_program_id_program')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_quote'))
     )
+    with op.batch_alter_table('quote', schema=None) as batch_op:
+        batch_op.create_index('ix_quote_member', ['member_id', 'accepted_ms', 'expires_ms'], unique=False)
+        batch_op.create_index('ix_quote_to_member', ['to_member_id', 'accepted_ms', 'expires_ms'], unique=False)
+
     op.create_table('entry',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
     sa.Column('operation_id', sa.String(length=40), nullable=False),
@@ -376,6 +411,14 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_holder_event_operation_id'), ['operation_id'], unique=False)
         batch_op.create_index('ix_holder_event_waiting', ['block_number', 'id'], unique=False, sqlite_where=sa.text('booked_ms IS NULL'), postgresql_where=sa.text('booked_ms IS NULL'))
 
+    op.create_table('leg_hop',
+    sa.Column('operation_id', sa.String(length=40), nullable=False),
+    sa.Column('leg', sa.Integer(), nullable=False),
+    sa.Column('place', sa.Integer(), nullable=False),
+    sa.Column('points', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['operation_id'], ['operation.id'], name=op.f('fk_leg_hop_operation_id_operation')),
+    sa.PrimaryKeyConstraint('operation_id', 'leg', 'place', name=op.f('pk_leg_hop'))
+    )
     op.create_table('lot',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -383,6 +426,8 @@ def upgrade() -> None:
     sa.Column('amount', sa.BigInteger(), nullable=False),
     sa.Column('remaining', sa.BigInteger(), nullable=False),
     sa.Column('pending', sa.Boolean(), nullable=False),
+    sa.Column('received', sa.Boolean(), server_default=sa.text('0'), nullable=False),
+    sa.Column('onward', sa.Boolean(), server_default=sa.text('1'), nullable=False),
     sa.Column('earned_ms', sa.BigInteger(), nullable=False),
     sa.Column('expires_ms', sa.BigInteger(), nullable=True),
     sa.CheckConstraint('remaining >= 0 AND remaining <= amount', name=op.f('ck_lot_remaining_in_range')),
@@ -394,17 +439,35 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_lot_operation_id'), ['operation_id'], unique=False)
         batch_op.create_index('ix_lot_spendable', ['account_id'], unique=False, sqlite_where=sa.text('remaining > 0'), postgresql_where=sa.text('remaining > 0'))
 
+    op.create_table('quote_hop',
+    sa.Column('quote_id', sa.String(length=40), nullable=False),
+    sa.Column('place', sa.Integer(), nullable=False),
+    sa.Column('from_program_id', sa.String(length=40), nullable=False),
+    sa.Column('to_program_id', sa.String(length=40), nullable=False),
+    sa.Column('terms_id', sa.String(length=40), nullable=False),
+    sa.Column('amount_in', sa.BigInteger(), nullable=False),
+    sa.Column('amount_out', sa.BigInteger(), nullable=False),
+    sa.Column('bonus', sa.BigInteger(), nullable=False),
+    sa.Column('settlement_micro', sa.BigInteger(), nullable=False),
+    sa.Column('reserved_until_ms', sa.BigInteger(), nullable=True),
+    sa.ForeignKeyConstraint(['from_program_id'], ['program.id'], name=op.f('fk_quote_hop_from_program_id_program')),
+    sa.ForeignKeyConstraint(['quote_id'], ['quote.id'], name=op.f('fk_quote_hop_quote_id_quote')),
+    sa.ForeignKeyConstraint(['terms_id'], ['terms.id'], name=op.f('fk_quote_hop_terms_id_terms')),
+    sa.ForeignKeyConstraint(['to_program_id'], ['program.id'], name=op.f('fk_quote_hop_to_program_id_program')),
+    sa.PrimaryKeyConstraint('quote_id', 'place', name=op.f('pk_quote_hop'))
+    )
+    with op.batch_alter_table('quote_hop', schema=None) as batch_op:
+        batch_op.create_index('ix_quote_hop_reserved', ['from_program_id', 'to_program_id', 'reserved_until_ms'], unique=False, sqlite_where=sa.text('reserved_until_ms IS NOT NULL'), postgresql_where=sa.text('reserved_until_ms IS NOT NULL'))
+
     op.create_table('swap',
     sa.Column('operation_id', sa.String(length=40), nullable=False),
     sa.Column('quote_id', sa.String(length=40), nullable=True),
     sa.Column('to_program_id', sa.String(length=40), nullable=False),
     sa.Column('to_member_id', sa.String(length=40), nullable=True),
     sa.Column('points_out', sa.BigInteger(), nullable=False),
-    sa.Column('terms_id', sa.String(length=40), nullable=True),
     sa.Column('settlement_micro', sa.BigInteger(), nullable=True),
     sa.ForeignKeyConstraint(['operation_id'], ['operation.id'], name=op.f('fk_swap_operation_id_operation')),
     sa.ForeignKeyConstraint(['quote_id'], ['quote.id'], name=op.f('fk_swap_quote_id_quote')),
-    sa.ForeignKeyConstraint(['terms_id'], ['terms.id'], name=op.f('fk_swap_terms_id_terms')),
     sa.ForeignKeyConstraint(['to_member_id'], ['member.id'], name=op.f('fk_swap_to_member_id_member')),
     sa.ForeignKeyConstraint(['to_program_id'], ['program.id'], name=op.f('fk_swap_to_program_id_program')),
     sa.PrimaryKeyConstraint('operation_id', name=op.f('pk_swap')),
@@ -512,11 +575,16 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_swap_to_program_id'))
 
     op.drop_table('swap')
+    with op.batch_alter_table('quote_hop', schema=None) as batch_op:
+        batch_op.drop_index('ix_quote_hop_reserved', sqlite_where=sa.text('reserved_until_ms IS NOT NULL'), postgresql_where=sa.text('reserved_until_ms IS NOT NULL'))
+
+    op.drop_table('quote_hop')
     with op.batch_alter_table('lot', schema=None) as batch_op:
         batch_op.drop_index('ix_lot_spendable', sqlite_where=sa.text('remaining > 0'), postgresql_where=sa.text('remaining > 0'))
         batch_op.drop_index(batch_op.f('ix_lot_operation_id'))
 
     op.drop_table('lot')
+    op.drop_table('leg_hop')
     with op.batch_alter_table('holder_event', schema=None) as batch_op:
         batch_op.drop_index('ix_holder_event_waiting', sqlite_where=sa.text('booked_ms IS NULL'), postgresql_where=sa.text('booked_ms IS NULL'))
         batch_op.drop_index(batch_op.f('ix_holder_event_operation_id'))
@@ -529,12 +597,17 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_entry_operation_id'))
 
     op.drop_table('entry')
+    with op.batch_alter_table('quote', schema=None) as batch_op:
+        batch_op.drop_index('ix_quote_to_member')
+        batch_op.drop_index('ix_quote_member')
+
     op.drop_table('quote')
     with op.batch_alter_table('operation', schema=None) as batch_op:
         batch_op.drop_index('ix_operation_waiting', sqlite_where=sa.text("state = 'accepted' AND batch_id IS NULL"), postgresql_where=sa.text("state = 'accepted' AND batch_id IS NULL"))
         batch_op.drop_index('ix_operation_program_seq')
         batch_op.drop_index('ix_operation_member_seq')
         batch_op.drop_index(batch_op.f('ix_operation_batch_id'))
+        batch_op.drop_index('ix_operation_after', sqlite_where=sa.text('after_id IS NOT NULL'), postgresql_where=sa.text('after_id IS NOT NULL'))
 
     op.drop_table('operation')
     with op.batch_alter_table('link_code', schema=None) as batch_op:
@@ -555,9 +628,11 @@ def downgrade() -> None:
     op.drop_table('account')
     op.drop_table('wallet_position')
     with op.batch_alter_table('terms', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_terms_revision'))
         batch_op.drop_index('ix_terms_direction')
 
     op.drop_table('terms')
+    op.drop_table('swap_day')
     op.drop_table('program_limit')
     with op.batch_alter_table('member', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_member_link_id'))

@@ -1,0 +1,175 @@
+"""The gatekeeper: no terms may complete a cycle of directions in which points could gain.
+
+It keeps the gate (`exchange.gate`) in step with the ledger. A direction counts with the best rate of all its versions
+that can still be used: the one in force, those announced, and the one that both programs are agreeing on. As with the
+market, only rows that changed are read, and what changes by itself stands on a timeline: a version begins, and what it
+replaces is over; a bonus ends.
+
+The chain may hold what this gate would never have let in, for two programs can agree there without asking it. Such a
+direction is barred: it is left out of the gate and of every quote, until the cycle is gone.
+"""
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+import sqlalchemy as sa
+
+from bridge.posting.timeline import Timeline
+from bridge.store import programs, terms
+from bridge.store.terms import TermsRow
+from exchange.best_rate import best_rate
+from exchange.cycle import Cycle
+from exchange.errors import DirectionClosed, GainingCycle
+from exchange.gate import Gate
+from exchange.terms import Terms
+
+Direction = tuple[str, str]
+"""Source and destination of terms."""
+
+#: Directions that change together from which on the gate is built anew, which then takes less time.
+REBUILD_MIN = 1_000
+
+_NO_WARNING = Fraction(0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """What counts of a version; `effective_ms` None: it is being agreed on; `terms` None: it was suspended."""
+
+    version: int
+    effective_ms: int | None
+    terms: Terms | None
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A cycle, and for each of its directions the terms whose best rate it counts.
+
+    Where it gains, `admitted` is the greatest rate of the first direction that would not, as source and destination
+    points.
+    """
+
+    cycle: Cycle
+    terms: tuple[Terms, ...]
+    admitted: str | None
+
+
+class Gatekeeper:
+    """Keeps one gate in step. Any thread may ask it.
+
+    Within a transaction that changes terms it must be asked before the change: what it has read must not be undone.
+    """
+
+    def __init__(self) -> None:
+        self._gate = Gate()
+        self._guard = threading.Lock()
+        self._revision = 0
+        self._versions: dict[Direction, dict[str, _Version]] = {}
+        self._moments = Timeline[Direction]()
+        self._barred: dict[Direction, Cycle] = {}
+
+    def barred(self, connection: sa.Connection, now_ms: int) -> Mapping[Direction, Cycle]:
+        """The directions that would complete a gaining cycle, each with one."""
+        with self._guard:
+            self._follow(connection, now_ms)
+            return dict(self._barred)
+
+    def require_open(self, connection: sa.Connection, directions: Iterable[Direction], now_ms: int) -> None:
+        """Raises DirectionClosed for a direction that would complete a gaining cycle."""
+        barred = self.barred(connection, now_ms)
+        for direction in directions:
+            if direction in barred:
+                raise DirectionClosed(
+                    f"points could gain on the way round: {barred[direction].describe(names(connection))}",
+                    field="to_program_id",
+                )
+
+    def examine(self, connection: sa.Connection, proposed: Terms, now_ms: int, warn_below: Fraction) -> Round | None:
+        """The cycle of greatest product that terms would complete, if it gains or loses less than that share."""
+        with self._guard:
+            self._follow(connection, now_ms)
+            rate = best_rate(proposed, now_ms // 1000)
+            admitted = None
+            try:
+                cycle = self._gate.require(proposed.source, proposed.destination, rate, {}, warn_below)
+            except GainingCycle as refusal:
+                admitted = None if refusal.nearest is None else str(refusal.nearest)
+                cycle = self._gate.examine(proposed.source, proposed.destination, rate, warn_below)
+            if cycle is None:
+                return None
+            _, *onward = cycle.directions()
+            return Round(cycle, (proposed, *(self._best_terms(each, now_ms) for each in onward)), admitted)
+
+    def _follow(self, connection: sa.Connection, now_ms: int) -> None:
+        # In the order in which they changed: of two directions that gain together, the later one is barred.
+        concerned = dict.fromkeys(self._moments.move(now_ms))
+        for row in terms.changed_since(connection, self._revision):
+            self._note(row)
+            concerned[row.from_program_id, row.to_program_id] = None
+            self._revision = row.revision
+        if not concerned:
+            return
+        rates = {direction: self._rate(direction, now_ms) for direction in (*concerned, *self._barred)}
+        if len(rates) >= REBUILD_MIN:
+            self._rebuild(rates)
+        else:
+            self._set(rates)
+
+    def _note(self, row: TermsRow) -> None:
+        direction = row.from_program_id, row.to_program_id
+        versions = self._versions.setdefault(direction, {})
+        if row.state not in (terms.CONSENTING, terms.ADOPTED):
+            versions.pop(row.id, None)
+            return
+        agreed = None if row.suspended_ms is not None else row.agreed()
+        versions[row.id] = _Version(row.version or 0, row.effective_ms, agreed)
+        if row.effective_ms is not None:
+            self._moments.add(row.effective_ms, direction)
+        for bonus in () if agreed is None else agreed.rules.bonuses:
+            if bonus.when.ends is not None:
+                self._moments.add(bonus.when.ends * 1000, direction)
+
+    def _rate(self, direction: Direction, now_ms: int) -> Fraction | None:
+        """The best rate of the versions that can still be used; None where there are none."""
+        return max((best_rate(each, now_ms // 1000) for each in self._usable(direction, now_ms)), default=None)
+
+    def _best_terms(self, direction: Direction, now_ms: int) -> Terms:
+        return max(self._usable(direction, now_ms), key=lambda each: best_rate(each, now_ms // 1000))
+
+    def _usable(self, direction: Direction, now_ms: int) -> list[Terms]:
+        """The newest version that has begun, and all that will begin."""
+        begun, usable = list[_Version](), list[_Version]()
+        for each in self._versions.get(direction, {}).values():
+            has_begun = each.effective_ms is not None and each.effective_ms <= now_ms
+            (begun if has_begun else usable).append(each)
+        if begun:
+            usable.append(max(begun, key=lambda each: each.version))
+        return [each.terms for each in usable if each.terms is not None]
+
+    def _set(self, rates: Mapping[Direction, Fraction | None]) -> None:
+        """Withdraws what changed before anything is put, so that nothing is barred for what is gone."""
+        changed = {pair: rate for pair, rate in rates.items() if rate is None or self._gate.rate(*pair) != rate}
+        for direction in changed:
+            self._gate.withdraw(*direction)
+            self._barred.pop(direction, None)
+        for direction, rate in changed.items():
+            if rate is None:
+                continue
+            cycle = self._gate.examine(*direction, rate, _NO_WARNING)
+            if cycle is None:
+                self._gate.put(*direction, rate)
+            else:
+                self._barred[direction] = cycle
+
+    def _rebuild(self, rates: Mapping[Direction, Fraction | None]) -> None:
+        before = {(source, destination): rate for source, destination, rate in self._gate.rates()}
+        kept = {pair: rate for pair, rate in (before | dict(rates)).items() if rate is not None}
+        self._gate, cycles = Gate.gather((*pair, rate) for pair, rate in kept.items())
+        self._barred = {(cycle.programs[0], cycle.programs[1]): cycle for cycle in cycles}
+
+
+def names(connection: sa.Connection) -> dict[str, str]:
+    """What people call the programs, by id."""
+    return {program.id: program.symbol for program in programs.all_programs(connection)}

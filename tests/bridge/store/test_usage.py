@@ -1,0 +1,342 @@
+"""Usage: what caps reserve, use and give back, and who counts together."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+import sqlalchemy as sa
+
+from bridge.store import links, outcomes, quotes, swaps, usage
+from bridge.store.members import Member
+from bridge.store.programs import Program
+from bridge.store.quotes import Firmness, Quote, QuoteRequest
+from bridge.store.schema import quote, swap_day
+from bridge.store.usage import DAY_MS, Customer
+from bridge.store.writer import LedgerWriter
+from exchange.errors import OverCap, SarrafError, TooManyQuotes
+from exchange.points import Points
+from exchange.ratio import Ratio
+from exchange.rules import Bonus, Cap, Period, Rules, Scope, Side, When
+from tests.bridge.store.ledgers import FIRMNESS, Ledger
+
+CAP = Points(100)
+DAILY = Rules(caps=(Cap(Period.DAY, CAP),))
+
+
+def _ms(*moment: int) -> int:
+    return int(datetime(*moment, tzinfo=UTC).timestamp()) * 1000  # type: ignore[arg-type,misc]
+
+
+@pytest.fixture(autouse=True)
+def _clock(ledger: Ledger) -> None:
+    """Every test begins an hour before a month ends."""
+    ledger.now_ms = _ms(2027, 3, 31, 23, 0)
+
+
+@pytest.fixture
+def customer(ledger: Ledger, air: Program, box: Program, car: Program) -> Callable[[str], Member]:
+    """A customer of all three programs, with 1,000 final points of AIR; the membership in AIR."""
+
+    def make(number: str) -> Member:
+        joined = ledger.link(*(ledger.member(program, number) for program in (air, box, car)))
+        ledger.earn(joined.members[0], 1_000)
+        ledger.post(air)
+        return joined.members[0]
+
+    return make
+
+
+@pytest.fixture
+def ann(customer: Callable[[str], Member]) -> Member:
+    return customer("ann")
+
+
+def _left(ledger: Ledger, who: Member, to: Program, *, through: tuple[Program, ...] = ()) -> int:
+    """What the caps still let the member swap, asked by asking for too much."""
+    with pytest.raises(OverCap) as refused:
+        ledger.quote(who, to, 900, through=through)
+    assert isinstance(refused.value.limit, int)
+    return refused.value.limit
+
+
+def test_create__under_a_daily_cap__reserves_uses_and_begins_anew_at_midnight(
+    ledger: Ledger, ann: Member, air: Program, box: Program
+) -> None:
+    ledger.agree(air, box, rules=DAILY)
+    ledger.swap(ann, box, 60)
+    assert _left(ledger, ann, box) == 40
+    offer = ledger.quote(ann, box, 30)
+    assert _left(ledger, ann, box) == 10
+    ledger.now_ms = offer.expires_ms
+    assert _left(ledger, ann, box) == 10
+    ledger.now_ms += 1
+    assert _left(ledger, ann, box) == 40, "what expired is given back"
+    ledger.now_ms = _ms(2027, 4, 1)
+    assert _left(ledger, ann, box) == 100
+
+
+def test_create__at_midnight__counts_an_open_quote_in_the_day_that_runs(
+    ledger: Ledger, ann: Member, air: Program, box: Program
+) -> None:
+    ledger.now_ms = _ms(2027, 4, 1) - 1_000
+    ledger.agree(air, box, rules=DAILY)
+    offer = ledger.quote(ann, box, 70)
+    ledger.now_ms += 1_000
+    assert _left(ledger, ann, box) == 30
+    ledger.accept(offer)
+    assert _left(ledger, ann, box) == 30
+
+
+@pytest.mark.parametrize(
+    ("period", "later", "is_anew"),
+    [
+        (Period.MONTH, (2028, 2, 29, 23, 59), False),
+        (Period.MONTH, (2028, 3, 1), True),
+        (Period.YEAR, (2028, 12, 31, 23, 59), False),
+        (Period.YEAR, (2029, 1, 1), True),
+    ],
+)
+def test_create__under_a_cap_of_a_longer_period__counts_by_the_calendar(
+    ledger: Ledger,
+    ann: Member,
+    air: Program,
+    box: Program,
+    period: Period,
+    later: tuple[int, ...],
+    is_anew: bool,
+) -> None:
+    ledger.now_ms = _ms(2028, 2, 1)
+    for scope in (Scope.MEMBER, Scope.EVERYONE):
+        ledger.agree(
+            air, box, rules=Rules(caps=(Cap(period, CAP, scope=scope),)), version=1 + (scope is Scope.EVERYONE)
+        )
+        if scope is Scope.MEMBER:
+            ledger.earn(ann, 100)
+            ledger.post(air)
+            ledger.swap(ann, box, 60)
+        now_ms, ledger.now_ms = ledger.now_ms, _ms(*later)
+        assert _left(ledger, ann, box) == (100 if is_anew else 40)
+        ledger.now_ms = now_ms
+
+
+@pytest.mark.parametrize(
+    ("period", "begins"), [(Period.DAY, (2027, 5, 6)), (Period.MONTH, (2027, 5, 1)), (Period.YEAR, (2027, 1, 1))]
+)
+def test_begin__of_a_period__is_midnight_in_utc(period: Period, begins: tuple[int, ...]) -> None:
+    assert usage.begin_ms(period, _ms(2027, 5, 6, 23, 59, 59) + 999) == _ms(*begins)
+    assert usage.begin_ms(period, _ms(*begins)) == _ms(*begins)
+
+
+def test_create__under_a_cap_of_count__counts_transfers(
+    ledger: Ledger, ann: Member, air: Program, box: Program
+) -> None:
+    ledger.agree(air, box, rules=Rules(caps=(Cap(Period.DAY, count=2),)))
+    ledger.swap(ann, box, 1)
+    offer = ledger.quote(ann, box, 1)
+    with pytest.raises(OverCap, match="2 transfers in a day"):
+        ledger.quote(ann, box, 1)
+    ledger.now_ms = offer.expires_ms + 1
+    assert ledger.quote(ann, box, 1).amount_in == 1
+
+
+def test_create__under_a_members_cap__counts_each_customer_alone(
+    ledger: Ledger, customer: Callable[[str], Member], air: Program, box: Program
+) -> None:
+    ledger.agree(air, box, rules=DAILY)
+    ann, bob = customer("ann"), customer("bob")
+    ledger.swap(ann, box, 80)
+    assert (_left(ledger, ann, box), _left(ledger, bob, box)) == (20, 100)
+
+
+def test_create__under_everybodys_cap__counts_swaps_and_quotes_of_all(
+    ledger: Ledger, customer: Callable[[str], Member], air: Program, box: Program
+) -> None:
+    ledger.agree(air, box, rules=Rules(caps=(Cap(Period.YEAR, CAP, scope=Scope.EVERYONE),)))
+    ann, bob = customer("ann"), customer("bob")
+    ledger.swap(ann, box, 30)
+    offer = ledger.quote(bob, box, 30)
+    assert (_left(ledger, ann, box), _left(ledger, bob, box)) == (40, 40)
+    ledger.now_ms = offer.expires_ms + 1
+    assert _left(ledger, ann, box) == 70
+
+
+def test_create__under_a_cap_of_what_arrives__counts_bonuses_with_it(
+    ledger: Ledger, ann: Member, air: Program, box: Program
+) -> None:
+    rules = Rules(
+        caps=(Cap(Period.DAY, CAP, side=Side.IN, scope=Scope.EVERYONE), Cap(Period.DAY, CAP, side=Side.IN)),
+        bonuses=(Bonus("half", share=Ratio(Points(100), Points(50))),),
+    )
+    ledger.agree(air, box, (2, 1), rules=rules)
+    assert ledger.quote(ann, box, 80).amount_out == 60
+    with pytest.raises(OverCap) as refused:
+        ledger.quote(ann, box, 80)
+    assert refused.value.nearest == 55, "which becomes 27 and 13"
+
+
+def test_create__under_a_shared_cap__counts_all_directions_of_the_group(
+    ledger: Ledger, ann: Member, air: Program, box: Program, car: Program
+) -> None:
+    shared = Cap(Period.DAY, CAP, shared=True)
+    ledger.agree(air, box, rules=Rules(group="hotels", caps=(shared,)))
+    ledger.agree(air, car, rules=Rules(group="hotels", caps=(shared,)))
+    ledger.swap(ann, box, 70)
+    assert _left(ledger, ann, car) == 30
+    ledger.agree(air, car, rules=Rules(group="banks", caps=(shared,)), version=2)
+    assert _left(ledger, ann, car) == 100
+
+
+def test_create__under_a_shared_cap_of_what_arrives__counts_all_sources_of_the_customer(
+    ledger: Ledger, ann: Member, air: Program, box: Program, car: Program
+) -> None:
+    shared = Rules(group="in", caps=(Cap(Period.DAY, CAP, side=Side.IN, shared=True),))
+    ledger.agree(air, car, rules=shared)
+    ledger.agree(box, car, rules=shared)
+    ledger.swap(ann, car, 70)
+    ben = ledger.ask(links.counterpart, ann, box.id)
+    ledger.earn(ben, 500)
+    ledger.post(box)
+    assert _left(ledger, ben, car) == 30
+
+
+def test_create__along_a_path__counts_at_every_hop(
+    ledger: Ledger, ann: Member, air: Program, box: Program, car: Program
+) -> None:
+    ledger.agree(air, box, (2, 1), rules=Rules(caps=(Cap(Period.DAY, Points(500)),)))
+    ledger.agree(box, car, rules=DAILY)
+    ledger.swap(ann, car, 120, through=[box])
+    assert _left(ledger, ann, car, through=(box,)) == 81, "which becomes 40 in BOX"
+    assert _left(ledger, ann, box) == 380
+
+
+def test_accept__of_a_quote__neither_prices_nor_looks_at_caps_again(
+    ledger: Ledger, ann: Member, air: Program, box: Program
+) -> None:
+    ends = ledger.now_ms // 1000 + 10
+    promotion = Bonus("promotion", flat=Points(5), when=When(ends=ends))
+    ledger.agree(air, box, rules=Rules(caps=DAILY.caps, bonuses=(promotion,)))
+    offer = ledger.quote(ann, box, 100)
+    ledger.now_ms += 20_000
+    swap_id = ledger.accept(offer)
+    assert ledger.extras(swap_id)["bonus"].points == 5
+
+
+def test_fail__of_a_swap__gives_its_caps_back_once(ledger: Ledger, ann: Member, air: Program, box: Program) -> None:
+    everyone = Cap(Period.DAY, CAP, scope=Scope.EVERYONE)
+    agreed = ledger.agree(air, box, rules=Rules(caps=(*DAILY.caps, everyone)))
+    ledger.swap(ann, box, 100)
+    assert _left(ledger, ann, box) == 0
+    ledger.do(outcomes.fail_swaps, ledger.stream(air, box).id, [agreed.id], "replaced", ledger.now_ms)
+    assert _left(ledger, ann, box) == 100
+    with ledger.database.read() as connection:
+        (row,) = connection.execute(sa.select(swap_day))
+    assert (row.day, row.points_out, row.points_in, row.swaps) == (ledger.now_ms // DAY_MS, 0, 0, 0)
+
+
+def test_accept__of_a_swap_that_failed_on_another_day__gives_back_where_it_was_counted(
+    ledger: Ledger, ann: Member, air: Program, box: Program
+) -> None:
+    agreed = ledger.agree(air, box, rules=Rules(caps=(Cap(Period.DAY, CAP, scope=Scope.EVERYONE),)))
+    ledger.swap(ann, box, 100)
+    ledger.now_ms += DAY_MS
+    ledger.swap(ann, box, 40)
+    first = ledger.ask(lambda connection: quotes.by_id(connection, _quotes(connection)[0]))
+    assert first.amount_in == 100
+    ledger.do(outcomes.fail_swaps, ledger.stream(air, box).id, [agreed.id], "replaced", ledger.now_ms)
+    assert _left(ledger, ann, box) == 100
+
+
+def _quotes(connection: sa.Connection) -> list[str]:
+    return list(connection.execute(sa.select(quote.c.id).order_by(quote.c.id)).scalars())
+
+
+def test_create__by_many_threads_for_the_last_of_a_cap__has_exactly_one_winner(
+    ledger: Ledger, customer: Callable[[str], Member], air: Program, box: Program
+) -> None:
+    ledger.agree(air, box, rules=Rules(caps=(Cap(Period.DAY, CAP, scope=Scope.EVERYONE),)))
+    racers = [customer(f"racer {number}") for number in range(8)]
+    writer = LedgerWriter(ledger.database)
+    writer.start()
+    barrier = threading.Barrier(len(racers))
+    answers: list[Quote | SarrafError] = []
+
+    def race(who: Member) -> None:
+        request = QuoteRequest(who.id, None, box.id, 60, None)
+        barrier.wait()
+        try:
+            offer = writer.run(
+                partial(quotes.create, program_id=air.id, request=request, firmness=FIRMNESS, now_ms=ledger.now_ms)
+            )
+            writer.run(partial(swaps.accept, program_id=air.id, key=who.id, quote_id=offer.id, now_ms=ledger.now_ms))
+            answers.append(offer)
+        except SarrafError as refusal:
+            answers.append(refusal)
+
+    threads = [threading.Thread(target=race, args=(who,)) for who in racers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    writer.stop()
+    assert sum(isinstance(one, Quote) for one in answers) == 1
+    lost = [one for one in answers if isinstance(one, OverCap)]
+    assert len(lost) == len(racers) - 1
+    assert {one.nearest for one in lost} == {40}
+
+
+def test_create__of_more_quotes_than_a_member_may_have__is_refused_until_one_expires(
+    ledger: Ledger, customer: Callable[[str], Member], air: Program, box: Program
+) -> None:
+    ledger.agree(air, box)
+    ann, bob = customer("ann"), customer("bob")
+    few = Firmness(60_000, 120_000, open_quotes_max=2)
+
+    def ask(who: Member) -> Quote:
+        return ledger.do(quotes.create, air.id, QuoteRequest(who.id, None, box.id, 10, None), few, ledger.now_ms)
+
+    first = ask(ann)
+    ledger.now_ms += 1_000
+    second = ask(ann)
+    with pytest.raises(TooManyQuotes, match="the next one expires in 59 s") as refused:
+        ask(ann)
+    assert refused.value.limit == 2
+    ask(bob)
+    ledger.accept(second)
+    third = ask(ann)
+    with pytest.raises(TooManyQuotes):
+        ask(ann)
+    ledger.now_ms = first.expires_ms + 1
+    assert third.expires_ms >= ledger.now_ms
+    ask(ann)
+
+
+def test_create__where_a_later_transfer_gives_less__counts_open_quotes_as_made(
+    ledger: Ledger, ann: Member, air: Program, box: Program
+) -> None:
+    first_only = Bonus("first of the year", flat=Points(50), when=When(nth_per=Period.YEAR, nth_to=1))
+    ledger.agree(air, box, rules=Rules(bonuses=(first_only,)))
+    offer = ledger.quote(ann, box, 10)
+    assert offer.amount_out == 60
+    assert ledger.quote(ann, box, 10).amount_out == 10
+    ledger.now_ms = offer.expires_ms + 1
+    assert ledger.quote(ann, box, 10).amount_out == 60
+
+
+def test_create__where_a_later_transfer_gives_more__counts_no_quote_that_may_yet_expire(
+    ledger: Ledger, ann: Member, air: Program, box: Program
+) -> None:
+    from_the_second = Bonus("from the second", flat=Points(50), when=When(nth_per=Period.MONTH, nth_from=2))
+    ledger.agree(air, box, rules=Rules(bonuses=(from_the_second,)))
+    offer = ledger.quote(ann, box, 10)
+    assert ledger.quote(ann, box, 10).amount_out == 10
+    ledger.accept(offer)
+    assert ledger.quote(ann, box, 10).amount_out == 60
+
+
+def test_customer__of_a_member__is_all_linked_memberships(ledger: Ledger, ann: Member, air: Program) -> None:
+    alone = ledger.member(air, "alone")
+    with ledger.database.read() as connection:
+        assert len(Customer.of(connection, ann, "gold").member_ids) == 3
+        assert Customer.of(connection, alone, None) == Customer((alone.id,), None)
