@@ -11,7 +11,7 @@ TOOLS := node_modules/.dev
 PROVE := .venv-prove/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench-gas contracts prove mutants openapi lock clean
+.PHONY: help demo test lint format bench-gas bench-rates contracts prove mutants openapi lock clean
 
 help: ## show these words
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,9 @@ format: $(DEV) ## format the code
 
 bench-gas: $(DEV) $(TOOLS) ## measure the contracts' gas against floors and rivals (JSON=1, QUICK=1, SNAPSHOT=1)
 	@$(BIN)/python -m tests.contracts.gas $(if $(JSON),--json) $(if $(QUICK),--quick) $(if $(SNAPSHOT),--snapshot)
+
+bench-rates: $(DEV) ## measure routes, their index and the gate beside networkx (JSON=1, QUICK=1)
+	@$(BIN)/python scripts/bench_rates.py $(if $(JSON),--json) $(if $(QUICK),--quick)
 
 contracts: $(DEV) $(TOOLS) ## compile the contracts and write their committed artifacts
 	$(BIN)/python scripts/build_contracts.py

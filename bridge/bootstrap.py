@@ -28,7 +28,8 @@ from bridge.chain.finality import FinalityRule
 from bridge.chain.journal import JournalBlock
 from bridge.chain.keystore import EncryptedKeystore, Keystore, WellKnownKeys
 from bridge.chain.rpc import Rpc
-from bridge.fx.sources import rates_of
+from bridge.fx.ecb import EcbRates
+from bridge.fx.sources import bank_of, rates_of
 from bridge.posting.clock import Clock, system_clock
 from bridge.posting.follower import Follower
 from bridge.posting.gatekeeper import Gatekeeper
@@ -242,7 +243,8 @@ class Running(AbstractContextManager[Service]):
 
     def _start(self) -> Service:
         settings = self._settings
-        rates = rates_of(settings)
+        bank = bank_of(settings)
+        rates = rates_of(settings, bank)
         lock = _take_data(settings.data)
         self._undo.append(lock.close)
         database = Database.in_file(settings.data / LEDGER_FILE)
@@ -308,6 +310,7 @@ class Running(AbstractContextManager[Service]):
             pass  # read once before anybody waits for it: seconds, where there are tens of thousands of directions
         posting.start()
         self._undo.append(posting.stop)
+        self._load(bank)
         service = Service(
             settings=settings,
             clock=self._clock,
@@ -332,6 +335,12 @@ class Running(AbstractContextManager[Service]):
             metrics=Metrics(lambda: gauges(service)),
         )
         return service
+
+    def _load(self, bank: EcbRates) -> None:
+        """Read the rates of exchange beside the start: nobody waits for them, neither the start nor a transaction."""
+        loading = threading.Thread(target=bank.load, name="rates-of-exchange")
+        loading.start()
+        self._undo.append(loading.join)
 
     def _embedded_chain(self, journal: LedgerJournal) -> EmbeddedChain | None:
         if self._settings.rpc_url is not None:

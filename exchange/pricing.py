@@ -103,39 +103,50 @@ def price_for(
     return price_route_for([Hop(terms, situation)], amount_out, worth)
 
 
-def price_route(hops: Sequence[Hop], amount_in: int, worth: Worth | None = None) -> Price:
+def price_route(
+    hops: Sequence[Hop], amount_in: int, worth: Worth | None = None, perhaps: Sequence[Sequence[Hop]] = ()
+) -> Price:
     """What `amount_in` points of the first program become along the hops.
+
+    `perhaps` are the same hops in other situations, which differ in how many transfers went before: the price is then
+    one that holds in all of them, the least that arrives and the greatest of each fee.
 
     Raises `InvalidAmount`, `BelowMinimum`, `OverCap`, and `NothingOut` when not even one whole point would come of it;
     each with the nearest amount that passes now (None where none does), and naming the field `amount_in`. Raises
     `DirectionClosed` where terms are not for the member's tier, and `NoRoute` where hops cannot follow one another.
     """
-    path = Path(hops)
+    paths = [Path(each) for each in (hops, *perhaps)]
+    path = paths[0]  # amounts and caps are the same in all
     offered = _within(amount_in, "amount_in", path)
     burned = path.at_most(offered)
     if burned is None:
         raise path.below_minimum()
-    given = path.yield_of(burned)
-    if given.base == 0:
+    if path.yield_of(burned).base == 0:
         raise path.nothing_out()
-    least = path.least_for(given.total) or burned  # none is found where increments meet too rarely to look on
+    given = min(each.yield_of(burned).total for each in paths)
+    least = _least_for(paths, given) or burned  # none is found where increments meet too rarely to look on
     assert least <= burned, "what is burned gives as much"
     path.require_room(least)
-    return _explained(path, least, Points(offered - least), worth)
+    return _explained(paths, least, Points(offered - least), worth)
 
 
-def price_route_for(hops: Sequence[Hop], amount_out: int, worth: Worth | None = None) -> Price:
+def price_route_for(
+    hops: Sequence[Hop], amount_out: int, worth: Worth | None = None, perhaps: Sequence[Sequence[Hop]] = ()
+) -> Price:
     """The least amount in that gives at least `amount_out` points of the last program; it may give more.
+
+    `perhaps` as for `price_route`: it suffices in all these situations.
 
     Raises `InvalidAmount`, and `OverCap`, naming the field `amount_out`, with the most that one swap can give; and
     `DirectionClosed` and `NoRoute`.
     """
-    path = Path(hops)
+    paths = [Path(each) for each in (hops, *perhaps)]
+    path = paths[0]
     wanted = _within(amount_out, "amount_out", path)
-    least = path.least_for(wanted)
+    least = _least_for(paths, wanted)
     if least is not None and least <= path.most:
-        return _explained(path, least, ZERO, worth)
-    most = _most_out(path)
+        return _explained(paths, least, ZERO, worth)
+    most = _most_out(paths)
     if least is not None and least <= path.carried:  # only a cap is in the way
         path.require_count("amount_out")
         raise OverCap(
@@ -144,6 +155,17 @@ def price_route_for(hops: Sequence[Hop], amount_out: int, worth: Worth | None = 
     raise InvalidAmount(
         "one swap cannot give that much under these terms", field="amount_out", limit=most, nearest=most
     )
+
+
+def _least_for(paths: Sequence[Path], wanted: int) -> Points | None:
+    """The least valid amount that gives at least so much in every situation."""
+    least = paths[0].least_for(wanted)
+    for path in paths[1:]:
+        if least is None:
+            break
+        if path.yield_of(least).total < wanted:
+            least = path.least_for(wanted)
+    return least
 
 
 def _within(value: int, field: str, path: Path) -> Points:
@@ -157,22 +179,23 @@ def _within(value: int, field: str, path: Path) -> Points:
             ("amount_in", True): path.least,
             ("amount_in", False): path.greatest,
             ("amount_out", True): None if path.least is None else 1,
-            ("amount_out", False): _most_out(path),
+            ("amount_out", False): _most_out([path]),
         }[field, value < 1]
         raise InvalidAmount(refusal.detail, field=field, limit=refusal.limit, nearest=nearest) from None
 
 
-def _most_out(path: Path) -> int | None:
-    """The most that one swap gives now, None where none passes."""
-    greatest = path.greatest
-    return None if greatest is None else path.yield_of(greatest).total
+def _most_out(paths: Sequence[Path]) -> int | None:
+    """The most that one swap gives now in every situation, None where none passes."""
+    greatest = paths[0].greatest
+    return None if greatest is None else min(path.yield_of(greatest).total for path in paths)
 
 
-def _explained(path: Path, amount: Points, remainder: Points, worth: Worth | None) -> Price:
+def _explained(paths: Sequence[Path], amount: Points, remainder: Points, worth: Worth | None) -> Price:
+    path = min(paths, key=lambda each: each.yield_of(amount).total)
     first, last = path.hops[0], path.hops[-1]
     given = path.yield_of(amount)
-    above = path.least_for(given.total + 1)
-    fee_points, fees = _fees(path, amount)
+    above = _least_for(paths, given.total + 1)
+    fee_points, fees = _fees(paths, amount)
     value = None if worth is None else value_of(worth, amount + fee_points, given.total)
     amounts = path.amounts_of(amount)
     return Price(
@@ -204,11 +227,18 @@ def _explained(path: Path, amount: Points, remainder: Points, worth: Worth | Non
     )
 
 
-def _fees(path: Path, amount: Points) -> tuple[Points, tuple[MoneyDue, ...]]:
-    """The fees of all hops: points at the first alone, since later ones that burn some are not passed through."""
+def _fees(paths: Sequence[Path], amount: Points) -> tuple[Points, tuple[MoneyDue, ...]]:
+    """The fees of all hops, each the greatest of all situations: points at the first alone, since later hops that burn
+    some are not passed through.
+    """
     in_points, in_money = 0, list[MoneyDue]()
-    for hop, standing in zip(path.hops, path.amounts_of(amount), strict=False):
-        fee_points, fees = fees_on(hop.terms, Points(standing), hop.situation)
-        in_points += fee_points
-        in_money += fees
+    for place, standing in enumerate(paths[0].amounts_of(amount)[:-1]):
+        dearest, due = 0, dict[str, MoneyDue]()
+        for hop in (path.hops[place] for path in paths):
+            fee_points, fees = fees_on(hop.terms, Points(standing), hop.situation)
+            dearest = max(dearest, fee_points)
+            for fee in sum_by_currency(fees):
+                due[fee.currency] = max(fee, due.get(fee.currency, fee), key=lambda one: one.micro)
+        in_points += dearest
+        in_money += due.values()
     return Points(in_points), sum_by_currency(in_money)

@@ -65,6 +65,8 @@ def find_routes(
     offered = points(amount_in, "amount_in")
     search = Ahead(Asked(market, source, destination, offered, situation_of, best, hops_max, count))
     search.run()
+    if not search.complete and not search.found:
+        raise _limit_met()
     if not search.found:
         raise _no_route(market, source, destination, offered, situation_of, hops_max)
     return _answered(search, lambda hops: price_route(hops, offered, worth))
@@ -86,6 +88,8 @@ def find_routes_for(
     wanted = points(amount_out, "amount_out")
     search = Back(Asked(market, source, destination, wanted, situation_of, best, hops_max, count))
     search.run()
+    if not search.complete and not search.found:
+        raise _limit_met()
     if not search.found:
         raise NoRoute("no route gives that much of this program's points", field="to_program_id")
     return _answered(search, lambda hops: price_route_for(hops, wanted, worth))
@@ -95,6 +99,10 @@ def _answered(search: Search, price: Callable[[tuple[Hop, ...]], Price]) -> Rout
     routes = Routes(Route(each.hops, price(each.hops)) for each in search.found)
     routes.complete = search.complete
     return routes
+
+
+def _limit_met() -> NoRoute:
+    return NoRoute("no route was found before the search ended at its limit", field="to_program_id")
 
 
 def _no_route(

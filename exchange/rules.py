@@ -320,6 +320,23 @@ class Rules:
         if repeated := [name for name in names if names.count(name) > 1]:
             raise InvalidTerms(f"two bonuses are called {repeated[0]}", field="bonuses.name")
 
+    @property
+    def bound_only_here(self) -> tuple[str, ...]:
+        """The names of what the contract cannot hold anybody to, and which somebody would lose by.
+
+        Whoever swaps on the chain by themselves is not bound by these. A bonus is no such thing: they go without it.
+        """
+        narrows = {
+            "amounts": bool(self.amounts),
+            "rounding": self.rounding is not Rounding.FLOOR,
+            "tiers": bool(self.tiers),
+            "caps": bool(self.caps),
+            "fees": bool(self.fees),
+            "eligible": self.eligible != Eligible(),
+            "received": self.received != Received(),
+        }
+        return tuple(name for name, says in narrows.items() if says)
+
     def _check_amounts(self) -> None:
         if len(self.amounts) > AMOUNTS_MAX:
             raise InvalidTerms(

@@ -315,6 +315,8 @@ class Ahead(Search):
         further: Level = {}
         for program, value in level.items():
             for other, (least, most, step, to_units, from_units) in self.asked.market.lanes_from(program).items():
+                if value < least or value * to_units // from_units <= further.get(other, 0):
+                    continue  # most lanes of a market with hubs: others bring more there
                 amount = value if value < most else most
                 if amount >= least:
                     out = (amount - (amount - least) % step) * to_units // from_units
@@ -324,7 +326,7 @@ class Ahead(Search):
 
     def gather(self, level: Level, lanes: Mapping[str, Lane], least_value: int) -> list[tuple[int, str]]:
         gathered = []
-        for program, value, (least, most, step, to_units, from_units) in _meeting(level, lanes):
+        for program, value, (least, most, step, to_units, from_units) in _meeting(level, lanes, least_value, 3, 4):
             amount = value if value < most else most
             if amount >= least:
                 out = (amount - (amount - least) % step) * to_units // from_units
@@ -377,17 +379,20 @@ class Back(Search):
 
     def spread(self, level: Level) -> Level:
         further: Level = {}
+        worst = self.worst
         for program, value in level.items():
             for other, (least, most, step, to_units, from_units) in self.asked.market.lanes_into(program).items():
+                if value * from_units // to_units <= further.get(other, worst):
+                    continue
                 amount = -(value * from_units // to_units)  # rounded up, since the value is below zero
                 amount = least if amount < least else amount + (least - amount) % step
-                if amount <= most and -amount > further.get(other, self.worst):
+                if amount <= most and -amount > further.get(other, worst):
                     further[other] = -amount
         return further
 
     def gather(self, level: Level, lanes: Mapping[str, Lane], least_value: int) -> list[tuple[int, str]]:
         gathered = []
-        for program, value, (least, most, step, to_units, from_units) in _meeting(level, lanes):
+        for program, value, (least, most, step, to_units, from_units) in _meeting(level, lanes, least_value, 4, 3):
             amount = -(value * from_units // to_units)
             amount = least if amount < least else amount + (least - amount) % step
             if amount <= most and -amount >= least_value:
@@ -408,11 +413,23 @@ class Back(Search):
         return amount
 
 
-def _meeting(level: Level, lanes: Mapping[str, Lane]) -> Iterable[tuple[str, int, Lane]]:
-    """The lanes that begin at a program of the level, with its value: found from the smaller side."""
+def _meeting(level: Level, lanes: Mapping[str, Lane], least: int, up: int, down: int) -> list[tuple[str, int, Lane]]:
+    """The lanes that begin at a program of the level, with its value: found from the smaller side.
+
+    Only those whose value could be `least` behind the lane, times what stands in it at `up` and divided by what stands
+    at `down`. That is most of the work in a market with hubs, and leaves few of their lanes.
+    """
     if len(level) < len(lanes):
-        return [(program, value, lanes[program]) for program, value in level.items() if program in lanes]
-    return [(program, level[program], lane) for program, lane in lanes.items() if program in level]
+        return [
+            (program, value, lane)
+            for program, value in level.items()
+            if (lane := lanes.get(program)) is not None and value * lane[up] >= least * lane[down]
+        ]
+    return [
+        (program, value, lane)
+        for program, lane in lanes.items()
+        if (value := level.get(program)) is not None and value * lane[up] >= least * lane[down]
+    ]
 
 
 def _leading_on(asked: Asked) -> Iterable[tuple[str, Direction]]:

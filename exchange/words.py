@@ -3,6 +3,7 @@
 A word is 32 bytes: 20 of the reference, 1 of the kind, 6 of the amount (big endian), 5 of the tag.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -100,6 +101,12 @@ def entry_tag(program_id: str, idempotency_key: str) -> bytes:
     """The 5 bytes that name an operation on chain, so that a ledger older than the chain finds it again."""
     assert "\0" not in program_id, "the separator must not occur in a program's id"
     return keccak(program_id.encode() + b"\0" + idempotency_key.encode())[:TAG_BYTES]
+
+
+def path_id(tokens: Sequence[bytes]) -> bytes:
+    """The 32 bytes that name a swap path on chain: the keccak of its tokens' addresses, each filled to a word."""
+    assert all(len(token) == ADDRESS_BYTES for token in tokens), "a token's address has 20 bytes"
+    return keccak(b"".join(token.rjust(WORD_BYTES, b"\0") for token in tokens))
 
 
 def digest(words: bytes) -> bytes:

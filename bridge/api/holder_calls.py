@@ -1,6 +1,8 @@
 """Holders' calls: what a wallet is to sign or to send, and the relay of what it signed."""
 
 import asyncio
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
@@ -93,6 +95,7 @@ async def create(wallet_id: str, body: CallBody, service: TheService, program_id
         now_ms = service.clock()
         of = wallets.by_id(connection, wallet_id, program_id)
         path = () if body.path is None else (of.program_id, *body.path)
+        _require_open(service, connection, path)
         wish = Wish(body.kind, body.points, now_ms // 1000 + body.expires_in_s, path, body.min_out)
         return holder_calls.create(connection, of, wish, now_ms)
 
@@ -117,8 +120,12 @@ async def sign(
         calldata = relays.signed_call(connection, found, signature)
         sender = relays.relayer(connection).address
     await asyncio.to_thread(relays.check, service.rpc, found, calldata, sender)
-    sent = await service.write(lambda connection: relays.relay(connection, found, signature, service.clock()))
-    return _answer(service, sent)
+
+    def send(connection: sa.Connection) -> HolderCall:
+        _require_open(service, connection, found.programs)
+        return relays.relay(connection, found, signature, service.clock())
+
+    return _answer(service, await service.write(send))
 
 
 @router.delete("/{call_id}", responses=problem_answers(401, 403, 404, 409))
@@ -126,6 +133,11 @@ async def cancel(wallet_id: str, call_id: str, service: TheService, program_id: 
     """Withdraw a call that was not relayed. A signature that was given away stays good until `cancellation` is sent."""
     found = _find(service, wallet_id, call_id, program_id)
     return _answer(service, await service.write(lambda connection: holder_calls.cancel(connection, found.id)))
+
+
+def _require_open(service: Service, connection: sa.Connection, path: Sequence[str]) -> None:
+    """Raises DirectionClosed where the path leads through a direction in which points could gain."""
+    service.gatekeeper.require_open(connection, pairwise(path), service.clock(), "path")
 
 
 def _find(service: Service, wallet_id: str, call_id: str, program_id: str | None) -> HolderCall:

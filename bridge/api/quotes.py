@@ -109,7 +109,7 @@ async def create(body: QuoteBody, service: TheService, program_id: SwappingProgr
     )
     offer = service.read(lambda connection: _offer(service, connection, made))
     signature = await asyncio.to_thread(service.offers.sign, offer)
-    signed = await service.write(lambda connection: quotes.sign(connection, made, signature))
+    signed = await service.write(lambda connection: quotes.sign(connection, made, signature, offer.signer))
     return service.read(lambda connection: _answer(service, connection, signed))
 
 
@@ -135,10 +135,12 @@ def _offer(service: Service, connection: sa.Connection, one: Quote) -> Offer:
             programs=one.path,
             versions=[terms.by_id(connection, hop.terms_id).version or 0 for hop in one.hops],
             member_id=one.member_id,
+            to_member_id=one.to_member_id,
             amount_in=one.amount_in,
             amount_out=one.amount_out,
             bonus=one.bonus,
             fee_points=one.fee_points,
+            fees=[(str(fee["currency"]), int(str(fee["micro"]))) for fee in one.fees],
             deadline_ms=one.expires_ms,
         ),
     )
@@ -147,8 +149,11 @@ def _offer(service: Service, connection: sa.Connection, one: Quote) -> Offer:
 def _answer(service: Service, connection: sa.Connection, one: Quote) -> QuoteAnswer:
     priced = prices.of_quote(connection, one)
     offer = _offer(service, connection, one)
-    # One that was never answered may lack its signature; the same key gives the same one again.
-    signature = one.signature or service.offers.sign(offer)
+    # One that was never answered may lack its signature; the same key gives the same one again. Whoever signed stays
+    # the signer, also when the operator is another one by now.
+    signature, signer = one.signature, one.signer
+    if signature is None or signer is None:
+        signature, signer = service.offers.sign(offer), offer.signer
     return QuoteAnswer(
         **priced,
         id=one.id,
@@ -159,5 +164,5 @@ def _answer(service: Service, connection: sa.Connection, one: Quote) -> QuoteAns
         terms_version=priced["hops"][0].terms_version,
         expires_at=time_of(one.expires_ms),
         state=quotes.state(connection, one, service.clock()),
-        signed=SignedShape(typed_data=offer.message, signature=hex_of(signature), signer=checksummed(offer.signer)),
+        signed=SignedShape(typed_data=offer.message, signature=hex_of(signature), signer=checksummed(signer)),
     )

@@ -46,7 +46,7 @@ def find(
 ) -> RoutesAnswer:
     """What an amount becomes along the best routes, each explained; nothing is promised, and nothing reserved.
 
-    With `member_id`, a member of the caller's own program, what is left of their caps counts.
+    With `member_id`, a member of the source and of the caller's own program, what is left of their caps counts.
     """
     if (amount_in is None) == (amount_out is None):
         said = "say exactly one of amount_in and amount_out"
@@ -55,7 +55,10 @@ def find(
     def search(connection: sa.Connection) -> RoutesAnswer:
         who = None
         if member_id is not None:
-            member = members.by_id(connection, member_id, caller.program_id)
+            # First whether the caller may see them, then whether it is they who would swap: what others used of caps
+            # is nobody's to learn by way of a linked membership.
+            members.by_id(connection, member_id, caller.program_id)
+            member = members.by_id(connection, member_id, from_program_id)
             who = Customer.of(connection, member, tier)
         asked = Search(from_program_id, to_program_id, amount_in, amount_out, best, hops_max, count, tier, who)
         found = service.quoting.routes(connection, asked, service.clock())

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from eth_hash.auto import keccak
 
-from bridge.chain.abi import WORD, address, encode_call, encode_values, split
+from bridge.chain.abi import WORD, encode_call, encode_values, split
 from bridge.chain.artifacts import artifact
+from exchange import words as named
 
 PATH_PROGRAMS_MIN, PATH_PROGRAMS_MAX = 2, 5
 #: Nobody: as standby, as the wallet of a binding that is taken away.
@@ -266,7 +267,7 @@ def exchange_init_code(admin: bytes, operator: bytes, standby: bytes, times: Tim
 def path_id(path: Sequence[bytes]) -> bytes:
     """The name of a swap path's stream: keccak of its token addresses, each filled to a word."""
     assert PATH_PROGRAMS_MIN <= len(path) <= PATH_PROGRAMS_MAX, f"a path of {len(path)} programs"
-    return bytes(keccak(b"".join(address(program) for program in path)))
+    return named.path_id(path)
 
 
 def encode_settle(

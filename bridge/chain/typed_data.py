@@ -89,24 +89,27 @@ class Promise:
     """What a firm quote promises: `amount_in` and `fee_points` are burned, `amount_out` arrives, `bonus` of it apart.
 
     `path` is the tokens from first to last and `versions` those of the terms of each hop. Until `deadline`, in unix
-    seconds, the quote can be accepted.
+    seconds, the quote can be accepted. `fees` are what the member owes in money: currencies with micro-units.
     """
 
     id: str
     path: Sequence[bytes]
     versions: Sequence[int]
     member_id: str
+    to_member_id: str
     amount_in: int
     amount_out: int
     bonus: int
     fee_points: int
+    fees: Sequence[tuple[str, int]]
     deadline: int
 
 
 def quote(domain: Domain, promise: Promise) -> dict[str, Any]:
     """A firm quote, signed by the exchange's operator. The domain is the exchange's.
 
-    The member stands in it by the hash of their id, so that it can be shown around without saying whose it is.
+    Members stand in it by the hash of their id, so that it can be shown around without saying whose it is; the fees in
+    money by the hash of their text, since a number of micro-units may be beyond what JavaScript counts.
     """
     return _typed(
         domain,
@@ -114,13 +117,24 @@ def quote(domain: Domain, promise: Promise) -> dict[str, Any]:
         ("string id", promise.id),
         ("address[] path", [checksummed(each) for each in promise.path]),
         ("uint256[] versions", list(promise.versions)),
-        ("bytes32 member", f"0x{keccak(promise.member_id.encode()).hex()}"),
+        ("bytes32 member", _hashed(promise.member_id)),
+        ("bytes32 receiver", _hashed(promise.to_member_id)),
         ("uint256 amountIn", promise.amount_in),
         ("uint256 amountOut", promise.amount_out),
         ("uint256 bonus", promise.bonus),
         ("uint256 feePoints", promise.fee_points),
+        ("bytes32 fees", _hashed(fees_text(promise.fees))),
         ("uint256 deadline", promise.deadline),
     )
+
+
+def fees_text(fees: Sequence[tuple[str, int]]) -> str:
+    """Fees in money as the one text that is hashed: such as EUR:250000,USD:500000; empty where there are none."""
+    return ",".join(sorted(f"{currency}:{micro}" for currency, micro in fees))
+
+
+def _hashed(text: str) -> str:
+    return f"0x{keccak(text.encode()).hex()}"
 
 
 def _typed(domain: Domain, primary: str, *fields: tuple[str, Any]) -> dict[str, Any]:

@@ -53,6 +53,11 @@ class EcbRates:
                     self._loaded = CurrencyConverter(decimal=True)
         return self._loaded
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the next one who asks need not wait."""
+        return self._loaded is not None
+
     def rate(self, base: str, quote: str, on: date) -> FxRate:
         """One unit of `base` in `quote`, exactly; both of one day, since the bank fixes a day's rates together.
 

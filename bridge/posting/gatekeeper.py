@@ -69,6 +69,8 @@ class Gatekeeper:
         self._versions: dict[Direction, dict[str, _Version]] = {}
         self._moments = Timeline[Direction]()
         self._barred: dict[Direction, Cycle] = {}
+        #: what is known to have changed and is not in the gate yet: a reader that fails leaves it to the next
+        self._due: dict[Direction, None] = {}
 
     def barred(self, connection: sa.Connection, now_ms: int) -> Mapping[Direction, Cycle]:
         """The directions that would complete a gaining cycle, each with one."""
@@ -76,14 +78,16 @@ class Gatekeeper:
             self._follow(connection, now_ms)
             return dict(self._barred)
 
-    def require_open(self, connection: sa.Connection, directions: Iterable[Direction], now_ms: int) -> None:
+    def require_open(
+        self, connection: sa.Connection, directions: Iterable[Direction], now_ms: int, field: str = "to_program_id"
+    ) -> None:
         """Raises DirectionClosed for a direction that would complete a gaining cycle."""
         barred = self.barred(connection, now_ms)
         for direction in directions:
             if direction in barred:
                 raise DirectionClosed(
                     f"points could gain on the way round: {barred[direction].describe(names(connection))}",
-                    field="to_program_id",
+                    field=field,
                 )
 
     def examine(self, connection: sa.Connection, proposed: Terms, now_ms: int, warn_below: Fraction) -> Round | None:
@@ -104,18 +108,20 @@ class Gatekeeper:
 
     def _follow(self, connection: sa.Connection, now_ms: int) -> None:
         # In the order in which they changed: of two directions that gain together, the later one is barred.
-        concerned = dict.fromkeys(self._moments.move(now_ms))
+        self._due |= dict.fromkeys(self._moments.move(now_ms))
         for row in terms.changed_since(connection, self._revision):
             self._note(row)
-            concerned[row.from_program_id, row.to_program_id] = None
+            self._due[row.from_program_id, row.to_program_id] = None
             self._revision = row.revision
-        if not concerned:
+        if not self._due:
             return
-        rates = {direction: self._rate(direction, now_ms) for direction in (*concerned, *self._barred)}
+        self._due |= dict.fromkeys(self._barred)
+        rates = {direction: self._rate(direction, now_ms) for direction in self._due}
         if len(rates) >= REBUILD_MIN:
             self._rebuild(rates)
         else:
             self._set(rates)
+        self._due.clear()
 
     def _note(self, row: TermsRow) -> None:
         direction = row.from_program_id, row.to_program_id

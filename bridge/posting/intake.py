@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bridge.chain.contracts import path_id
 from bridge.chain.events import Event, LegSkipped, Posted, Settled, Skipped, Transfer
 from bridge.chain.rpc import Block, Receipt
 from bridge.posting import calls, holder_intake, notes
@@ -103,6 +102,7 @@ def undo_above(connection: sa.Connection, number: int, now_ms: int) -> bool:
     batches.forget_refusals(connection, number)
     attempts.undo_above(connection, number)
     holder_events.forget_above(connection, number)
+    terms.forget_above(connection, number)
     for batch_id in blocks.remove_above(connection, number):
         found = batches.by_id(connection, batch_id)
         outcomes.unconfirm(connection, batch_id, now_ms)
@@ -153,10 +153,7 @@ def _stream_of(connection: sa.Connection, one: Seen) -> Stream | None:
         program = programs.by_token(connection, one.contract)
         return None if program is None else streams.for_program(connection, program.id)
     assert isinstance(one.event, Settled)
-    for stream in streams.all_streams(connection):
-        if stream.kind == streams.PATH and path_id(streams.tokens(connection, stream)) == one.event.path:
-            return stream
-    return None
+    return streams.by_path_id(connection, one.event.path)
 
 
 def _mined(receipt: Receipt) -> Mined:
@@ -183,7 +180,8 @@ def _follow_set_up(
             batches.fail_control(connection, found.id, _mined(receipt), reason)
             _refused(connection, found, reason, now_ms)
     for one in report.seen:
-        said = notes.Said(one.contract, ours.get(one.transaction_hash), report.block.timestamp * 1000)
+        by, block = ours.get(one.transaction_hash), report.block
+        said = notes.Said(one.contract, by, block.number, block.timestamp * 1000)
         notes.take(connection, one.event, said)
 
 

@@ -22,7 +22,7 @@ from exchange.terms import Terms
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """What counts of an adopted version; `terms` None: it was suspended."""
+    """What counts of an adopted version; `terms` None: it was suspended, or adopted past this service."""
 
     version: int
     effective_ms: int
@@ -40,6 +40,8 @@ class MarketKeeper:
         self._versions: dict[Direction, dict[str, _Version]] = {}
         self._beginnings = Timeline[Direction]()
         self._barred: frozenset[Direction] = frozenset()
+        #: what is known to have changed and is not in the market yet: a reader that fails leaves it to the next
+        self._due: set[Direction] = set()
 
     @contextmanager
     def open(self, connection: sa.Connection, now_ms: int) -> Iterator[Market]:
@@ -53,15 +55,16 @@ class MarketKeeper:
 
     def _follow(self, connection: sa.Connection, now_ms: int) -> None:
         barred = frozenset(self._gatekeeper.barred(connection, now_ms))
-        concerned = set(barred ^ self._barred)
+        self._due |= barred ^ self._barred
         self._barred = barred
         for row in terms.changed_since(connection, self._revision):
             self._note(row)
-            concerned.add((row.from_program_id, row.to_program_id))
+            self._due.add((row.from_program_id, row.to_program_id))
             self._revision = row.revision
-        concerned |= self._beginnings.move(now_ms)
-        for direction in concerned:
+        self._due |= self._beginnings.move(now_ms)
+        for direction in self._due:
             self._settle(direction, now_ms)
+        self._due.clear()
 
     def _note(self, row: TermsRow) -> None:
         direction = row.from_program_id, row.to_program_id
@@ -70,7 +73,7 @@ class MarketKeeper:
             versions.pop(row.id, None)
             return
         assert row.version is not None and row.effective_ms is not None
-        agreed = None if row.suspended_ms is not None else row.agreed()
+        agreed = None if row.suspended_ms is not None or row.foreign else row.agreed()
         versions[row.id] = _Version(row.version, row.effective_ms, agreed)
         self._beginnings.add(row.effective_ms, direction)
 

@@ -19,16 +19,18 @@ from bridge.chain.events import (
     Transfer,
 )
 from bridge.posting import calls
-from bridge.store import batches, limits, programs, terms
+from bridge.store import batches, chainstate, limits, programs, terms
 from bridge.store.batches import Batch
+from bridge.store.terms import Proposal
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Where an event comes from: the contract that emitted it, our batch that made it do so, when its block was."""
+    """Where an event comes from: the contract that emitted it, our batch that made it do so, its block and when."""
 
     contract: bytes
     by: Batch | None
+    block: int
     block_ms: int
 
 
@@ -64,15 +66,38 @@ def _announced(connection: sa.Connection, event: Announced, said: Said) -> None:
 
 
 def _proposed(connection: sa.Connection, event: TermsProposed, said: Said) -> None:
-    # Terms that a program proposed by other means say nothing of minimum and increment: they cannot be used here.
     if said.by is not None and said.by.subject is not None:
         terms.proposed(connection, said.by.subject, event.version)
-
-
-def _adopted(connection: sa.Connection, event: TermsAdopted, _: Said) -> None:
+        return
     direction = _direction(connection, event.source, event.destination)
     if direction is not None:
-        terms.adopted(connection, *direction, event.version, event.effective_at * 1000)
+        terms.proposed_elsewhere(connection, *direction)
+
+
+def _adopted(connection: sa.Connection, event: TermsAdopted, said: Said) -> None:
+    direction = _direction(connection, event.source, event.destination)
+    if direction is None:
+        return
+    effective_ms = event.effective_at * 1000
+    if terms.adopted(connection, *direction, event.version, effective_ms):
+        return
+    deployment = chainstate.get(connection)
+    assert deployment is not None, "events are read of a chain to which the ledger is bound"
+    # The chain says nothing of minimum, increment and rules: nobody is quoted under such terms. Nor does it say here
+    # who proposed them.
+    agreed = Proposal(
+        *direction,
+        from_units=event.from_units,
+        to_units=event.to_units,
+        minimum=1,
+        increment=1,
+        settlement_price_micro=event.price,
+        currency=deployment.settlement_currency,
+        proposed_by=direction[0],
+        managed_cap=event.managed_cap,
+        wallet_cap=event.wallet_cap,
+    )
+    terms.adopted_elsewhere(connection, agreed, terms.Elsewhere(event.version, effective_ms, said.block, said.block_ms))
 
 
 def _suspended(connection: sa.Connection, event: Suspended, said: Said) -> None:

@@ -19,7 +19,11 @@ def consent_due_ms(connection: sa.Connection, row: TermsRow, now_ms: int) -> int
     """When the consent to these terms may be sent, None for at once.
 
     Not before they could only be in force from their start on, and so long before they replace others as those
-    promised. Nor while an adopted version still waits for its time: then the contract takes no consent.
+    promised: those in force from now on, those announced from when they begin. Nor while an adopted version still waits
+    for its time: then the contract takes no consent.
+
+    It is reckoned once, when the consent is queued. What could make it later is another adopted version, and the
+    contract takes none while the proposal of these terms is the newest: once it is not, their consent is refused.
     """
     waits_ms = _chain_notice_ms(connection, row)
     earliest = [now_ms]
@@ -27,9 +31,12 @@ def consent_due_ms(connection: sa.Connection, row: TermsRow, now_ms: int) -> int
         earliest.append(row.starts_ms - waits_ms + CLOCK_LAG_MS)
     if days := _notice_days(connection, row, now_ms):
         earliest.append(now_ms + days * DAY_MS - waits_ms + CLOCK_LAG_MS)
-    change_ms = terms.next_change_ms(connection, row.from_program_id, row.to_program_id, now_ms)
-    if change_ms is not None:
-        earliest.append(change_ms + CLOCK_LAG_MS)
+    announced = terms.next_change(connection, row.from_program_id, row.to_program_id, now_ms)
+    if announced is not None:
+        assert announced.effective_ms is not None, "it was adopted"
+        earliest.append(announced.effective_ms + CLOCK_LAG_MS)
+        if days := announced.agreed().rules.notice_days:
+            earliest.append(announced.effective_ms + days * DAY_MS - waits_ms + CLOCK_LAG_MS)
     due_ms = max(earliest)
     return due_ms if due_ms > now_ms else None
 

@@ -24,10 +24,12 @@ class Terms:
     programs: Sequence[str]
     versions: Sequence[int]
     member_id: str
+    to_member_id: str
     amount_in: int
     amount_out: int
     bonus: int
     fee_points: int
+    fees: Sequence[tuple[str, int]]
     deadline_ms: int
 
 
@@ -48,7 +50,7 @@ class Offers:
         self._chain_id = chain_id
 
     def offer(self, connection: sa.Connection, promised: Terms) -> Offer:
-        """What is signed, read from the ledger: the same for ever."""
+        """What is signed, read from the ledger: the same for ever. Its signer is the operator that there is now."""
         deployment = chainstate.get(connection)
         operator = lanes.by_role(connection, lanes.EXCHANGE_OPERATOR)
         assert deployment is not None and deployment.exchange is not None and operator is not None
@@ -57,10 +59,12 @@ class Offers:
             path=[programs.by_id(connection, each).deployed_token for each in promised.programs],
             versions=promised.versions,
             member_id=promised.member_id,
+            to_member_id=promised.to_member_id,
             amount_in=promised.amount_in,
             amount_out=promised.amount_out,
             bonus=promised.bonus,
             fee_points=promised.fee_points,
+            fees=promised.fees,
             # Rounded down: a promise may be kept longer than it was given, never shorter.
             deadline=promised.deadline_ms // 1000,
         )

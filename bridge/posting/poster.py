@@ -175,10 +175,11 @@ class Poster:
     def _cut_smaller(self, connection: sa.Connection, of: Stream, batch_id: str) -> None:
         """Dissolve a batch that waits for room which can never be there, since the limit was lowered behind it.
 
-        The next step freezes what it held anew.
+        The next step freezes what it held anew; a single swap for which there is no hope fails.
         """
         found = batches.by_id(connection, batch_id)
-        if freezing.is_too_large(connection, found):
+        lost = freezing.hopeless(connection, found, self._clock() // 1000)
+        if lost is not None or freezing.is_too_large(connection, found):
             self._take_apart(connection, of.id, _sequence(connection, batch_id))
             self._look_again_ms.pop(of.id, None)
 
@@ -325,8 +326,11 @@ class Poster:
 
     def _take_apart(self, connection: sa.Connection, stream_id: int, since: int) -> None:
         now_ms = self._clock()
+        hopeless = self._hopeless(connection, stream_id, since)
         count = outcomes.dissolve(connection, stream_id, now_ms, since)
         _log.warning("stream %s: %s batches were dissolved, and what they held is frozen anew", stream_id, count)
+        for one in hopeless:
+            outcomes.fail_swap(connection, one.operation_id, one.reason, now_ms)
         stream = streams.by_id(connection, stream_id)
         if stream.kind == streams.PATH:
             dead = [
@@ -335,6 +339,13 @@ class Poster:
                 if not terms.is_in_force(connection, terms.by_id(connection, one), now_ms)
             ]
             outcomes.fail_swaps(connection, stream_id, dead, "the terms of this swap are no longer in force", now_ms)
+
+    def _hopeless(self, connection: sa.Connection, stream_id: int, since: int) -> list[freezing.Hopeless]:
+        """The swaps that would only wait in another batch as they do in these, with all others behind them."""
+        now_s = self._clock() // 1000
+        gone = [one for one in batches.unposted(connection, stream_id) if (one.sequence or 0) >= since]
+        found = (freezing.hopeless(connection, one, now_s) for one in gone)
+        return [one for one in found if one is not None]
 
 
 def _sequence(connection: sa.Connection, batch_id: str) -> int:

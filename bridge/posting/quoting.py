@@ -141,18 +141,19 @@ class Quoting:
 
 
 def _situations(connection: sa.Connection, search: Search, now_ms: int) -> Callable[[Terms], Situation]:
-    """What pricing has to know of whoever asks, by the terms of a direction."""
+    """What pricing has to know of whoever asks, by the terms of a direction: the tier is of the first program."""
     who = search.who
-    anybody = Situation(now_ms // 1000, search.tier)
     if who is None:
-        return lambda agreed: anybody  # noqa: ARG005 - the same for all terms
+        ours, abroad = Situation(now_ms // 1000, search.tier), Situation(now_ms // 1000)
+        return lambda agreed: ours if agreed.source == search.from_program_id else abroad
     known: dict[str, Situation] = {}
 
     def situation_of(agreed: Terms) -> Situation:
         if agreed.id not in known:
             row = terms.by_id(connection, agreed.id)
             # As if the open quotes expired: an indication, which the quote itself looks at more closely.
-            known[agreed.id] = usage.situations(connection, row, agreed.rules, who, now_ms)[0]
+            asking = who if agreed.source == search.from_program_id else who.abroad
+            known[agreed.id] = usage.situations(connection, row, agreed.rules, asking, now_ms)[0]
         return known[agreed.id]
 
     return situation_of

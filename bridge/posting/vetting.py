@@ -8,7 +8,7 @@ What takes long, such as looking for an amount that gains, is not for the ledger
 and within the transaction once more only what must not change in between (`require_no_gain`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from fractions import Fraction
@@ -22,7 +22,7 @@ from bridge.store import chainstate, programs, terms
 from bridge.store.programs import Program
 from bridge.store.terms import Proposal, TermsRow
 from exchange.best_rate import best_rate
-from exchange.errors import GainingCycle, NoRate
+from exchange.errors import GainingCycle, InvalidTerms, NoRate
 from exchange.explanation import BASIS, Worth, percent
 from exchange.fx import RateSource, worth
 from exchange.gain import explain_refusal, gaining_amount
@@ -36,6 +36,10 @@ _GAINING = Fraction(0)
 """No warning: only cycles that gain."""
 
 NARROW_CYCLE, HIGH_RATIO, SPLITTING_PAYS = "narrow-cycle", "high-ratio", "splitting-pays"
+WALLETS_UNRULED, STALE_RATE = "wallets-unruled", "stale-rate"
+
+#: A rate of exchange older than this many days is worth a look. None is refused for its age unless the settings say so.
+RATE_AGE_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class Vetting:
         assert source.deployed_token and destination.deployed_token
         proposal = self._converted(connection, wanted, now_ms)
         agreed = terms.draft(connection, proposal, now_ms).agreed()
+        _require_rules_of_wallets(agreed)
         before = terms.last_adopted(connection, source.id, destination.id)
         require_not_inverted(
             agreed.ratio,
@@ -79,13 +84,15 @@ class Vetting:
             worth=self.worth(source, destination, now_ms),
             confirmed=proposal.confirmed_ratio,
         )
-        return Vetted(proposal, self._warnings(connection, agreed, source, destination, now_ms))
+        warnings = self._warnings(connection, agreed, source, destination, now_ms)
+        return Vetted(proposal, (*warnings, *_of_rate(proposal.fx, now_ms)))
 
     def consented(self, connection: sa.Connection, row: TermsRow, now_ms: int) -> tuple[Warned, ...]:
         """What there is to say of terms to which the other program wants to consent. Raises GainingCycle."""
         source = programs.by_id(connection, row.from_program_id)
         destination = programs.by_id(connection, row.to_program_id)
-        return self._warnings(connection, row.agreed(), source, destination, now_ms)
+        warnings = self._warnings(connection, row.agreed(), source, destination, now_ms)
+        return (*warnings, *_of_rate(row.fx, row.created_ms))
 
     def require_no_gain(self, connection: sa.Connection, agreed: Terms, now_ms: int) -> None:
         """Raises GainingCycle. Within a transaction it comes before any change of terms."""
@@ -120,6 +127,7 @@ class Vetting:
             *self._of_cycles(connection, agreed, now_ms),
             *_of_ratio(agreed, self.worth(source, destination, now_ms), now_ms),
             *_of_splitting(agreed),
+            *_of_wallets(agreed),
         )
 
     def _of_cycles(self, connection: sa.Connection, agreed: Terms, now_ms: int) -> Iterator[Warned]:
@@ -158,3 +166,35 @@ def _of_ratio(agreed: Terms, worth_of: Worth | None, now_ms: int) -> Iterator[Wa
 def _of_splitting(agreed: Terms) -> Iterator[Warned]:
     if found := splitting_pays(agreed):
         yield Warned(SPLITTING_PAYS, f"several transfers may bring more than one: {found}")
+
+
+def _require_rules_of_wallets(agreed: Terms) -> None:
+    """Raises InvalidTerms where holders of wallets could pass by rules that everybody else keeps."""
+    unbound = agreed.rules.bound_only_here
+    if agreed.wallet_cap and unbound:
+        raise InvalidTerms(
+            f"holders of wallets swap by the contract alone, which cannot hold them to {', '.join(unbound)}",
+            field="wallet_cap",
+            limit=0,
+            nearest=0,
+        )
+
+
+def _of_wallets(agreed: Terms) -> Iterator[Warned]:
+    least = max((agreed.minimum, *(each.minimum for each in agreed.rules.minimums)))
+    if agreed.wallet_cap and max(least, agreed.increment) > 1:
+        yield Warned(
+            WALLETS_UNRULED, "holders of wallets swap any amount: the contract knows no minimum and no increment"
+        )
+
+
+def _of_rate(fx: Mapping[str, Any] | None, converted_ms: int) -> Iterator[Warned]:
+    """`fx` is how the price was converted, at that moment; None where nothing was to do."""
+    if fx is None:
+        return
+    age = (day_of(converted_ms) - date.fromisoformat(fx["date"])).days
+    if age > RATE_AGE_DAYS:
+        yield Warned(
+            STALE_RATE,
+            f"the price was converted at a rate of {fx['date']}, {age} days old: {fx['base']} to {fx['quote']}",
+        )

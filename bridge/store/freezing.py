@@ -19,6 +19,9 @@ from exchange.points import Points
 from exchange.ratio import Ratio
 from exchange.words import WORD_BYTES, EntryKind, EntryWord, binding_words
 
+OVER_CAP = "the cap of the terms was lowered, and is less than this swap alone"
+OVER_CREDIT = "this swap alone comes to more than a program along its path may owe"
+
 #: How many entries' room in a batch an item takes, where it is not one: what concerns wallets writes more slots, and a
 #: binding is two words.
 WEIGHTS = {EntryKind.RELEASE: 2, EntryKind.BIND: 2}
@@ -231,14 +234,48 @@ def _bindings(connection: sa.Connection, oldest: sa.Subquery) -> list[tuple[int,
 
 def is_too_large(connection: sa.Connection, found: Batch) -> bool:
     """Whether a frozen batch takes more than a limit ever lets through at once, while smaller ones might not."""
+    return bool(_beyond(connection, found)) and _lone(connection, found) is None
+
+
+@dataclass(frozen=True, slots=True)
+class Hopeless:
+    """A swap that no batch can ever carry, and why."""
+
+    operation_id: str
+    reason: str
+
+
+def hopeless(connection: sa.Connection, found: Batch, now_s: int) -> Hopeless | None:
+    """The swap that is alone in a frozen batch, where there is no use in freezing it anew.
+
+    A cap of its terms is less than it: caps of a version are only ever lowered. Or what a program may owe is less than
+    it alone comes to, and while its batch lived neither was that raised nor did others owe the program enough.
+    """
+    if found.kind != streams.PATH or (alone := _lone(connection, found)) is None:
+        return None
+    beyond = {limits.name_of(name) for name in _beyond(connection, found)}
+    if limits.MANAGED_CAP in beyond:
+        return Hopeless(alone, OVER_CAP)
+    assert found.valid_until is not None, "a stream's batch has an end"
+    waited = found.throttled is not None and found.throttled["limit"] == limits.CREDIT and found.valid_until < now_s
+    return Hopeless(alone, OVER_CREDIT) if limits.CREDIT in beyond and waited else None
+
+
+def _beyond(connection: sa.Connection, found: Batch) -> list[str]:
+    """The limits of which a frozen batch takes more than they ever let through at once."""
     assert found.stream_id is not None
     ceilings = _ceilings(connection, found.stream_id)
     if found.kind == streams.PATH:
         ceilings |= agreed.caps_of_batch(connection, found.id)
-    if not any(needed > ceilings[name] for name, needed in found.demand.items()):
-        return False
-    held = connection.scalar(sa.select(sa.func.count()).where(operation.c.batch_id == found.id)) or 0
-    return held > 1
+    return [name for name, needed in found.demand.items() if needed > ceilings[name]]
+
+
+def _lone(connection: sa.Connection, found: Batch) -> str | None:
+    """The operation that is alone in a batch, or None where there are several."""
+    held = (
+        connection.execute(sa.select(operation.c.id).where(operation.c.batch_id == found.id).limit(2)).scalars().all()
+    )
+    return held[0] if len(held) == 1 else None
 
 
 def _ceilings(connection: sa.Connection, stream_id: int) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """Outcomes: what the chain made of a batch, and what follows for its operations."""
 
+import logging
 import struct
 from collections.abc import Collection
 
@@ -12,7 +13,10 @@ from exchange.operations import OperationKind, OperationState
 
 SHORT_ON_CHAIN = "the chain holds fewer points in this account than the ledger: the debit was skipped"
 SWAP_FAILED = "the swap that it comes after failed"
+SWAP_FAILED_PARTLY = "the chain carried only a part of the swap that it comes after"
 NOT_RELEASED = "the chain did not release the points: the wallet was not bound, or not yet, when the batch was posted"
+
+_log = logging.getLogger(__name__)
 
 #: What an event says of operations whose batch waits for room under a limit; they stay accepted.
 THROTTLED = "throttled"
@@ -159,9 +163,14 @@ def fail_swaps(connection: sa.Connection, stream_id: int, dead_terms: Collection
     )
     failed = list(rows.scalars())
     for operation_id in failed:
-        entries.void(connection, operation_id)
-        _fail_swap(connection, operation_id, reason, now_ms)
+        fail_swap(connection, operation_id, reason, now_ms)
     return len(failed)
+
+
+def fail_swap(connection: sa.Connection, operation_id: str, reason: str, now_ms: int) -> None:
+    """A waiting swap fails, and its hold is given back."""
+    entries.void(connection, operation_id)
+    _fail_swap(connection, operation_id, reason, now_ms)
 
 
 def _settle_skipped(connection: sa.Connection, batch_id: str, now_ms: int) -> list[int]:
@@ -190,12 +199,18 @@ def _settle_skipped(connection: sa.Connection, batch_id: str, now_ms: int) -> li
 
 
 def _fail_swap(connection: sa.Connection, operation_id: str, reason: str, now_ms: int) -> None:
-    """A swap failed, and with it what was to come after it; what it used of caps is given back."""
+    """A swap failed, and with it what was to come after it; what it used of caps is given back.
+
+    Where the chain carried some of its legs these stand, and keep what they used.
+    """
+    moved = usage.give_back(connection, operation_id)
+    if moved:
+        _log.error("swap %s failed, but %d points of it were swapped: its other legs were skipped", operation_id, moved)
+        reason = f"{reason}; {moved:,} points of the swap were carried"
     _fail(connection, operation_id, reason, now_ms)
-    usage.give_back(connection, operation_id)
     for extra_id in extras.of_swap(connection, operation_id):
         entries.void(connection, extra_id)
-        _fail(connection, extra_id, SWAP_FAILED, now_ms)
+        _fail(connection, extra_id, SWAP_FAILED_PARTLY if moved else SWAP_FAILED, now_ms)
 
 
 def _fail(connection: sa.Connection, operation_id: str, reason: str, now_ms: int) -> None:

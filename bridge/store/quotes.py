@@ -4,20 +4,21 @@ An open quote holds no points. What it takes of the caps of terms is reserved un
 number of open quotes of one member is limited.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 
 import sqlalchemy as sa
 
-from bridge.store import accounts, earns, limits, links, members, paths, programs, terms, usage
+from bridge.store import accounts, earns, limits, links, members, paths, programs, spending, terms, usage
 from bridge.store.ids import new_id
 from bridge.store.members import Member
 from bridge.store.paths import InvalidPath
 from bridge.store.schema import account, quote, quote_hop, swap
 from bridge.store.terms import TermsRow
 from bridge.store.usage import Customer
-from exchange.errors import DirectionClosed, OverLimit, TooManyQuotes, UnknownQuote
+from exchange.errors import DirectionClosed, OverLimit, SarrafError, TooManyQuotes, UnknownQuote
 from exchange.explanation import Worth
 from exchange.pricing import Hop, Price, price_route, price_route_for
 
@@ -51,7 +52,8 @@ class Quote:
     destination, of which the swap itself brings `base_out` and bonuses the rest.
 
     `nearest_above` is the least amount in that gives more. `bonuses` name each with its points, `fees` what is owed in
-    money, `value` what is given and received in money and by which rates.
+    money, `value` what is given and received in money and by which rates; `signer` is the address
+    whose key made the signature.
     """
 
     id: str
@@ -72,6 +74,7 @@ class Quote:
     value: dict[str, object] | None
     explanation: list[dict[str, object]]
     signature: bytes | None
+    signer: bytes | None
     created_ms: int
     expires_ms: int
     hops: list[QuotedHop]
@@ -133,7 +136,7 @@ def create(
     """Price the request under the terms in force and keep the offer; `worth` says what points are worth in money.
 
     Raises UnknownMember, UnknownProgram, ProgramNotActive, InvalidPath, NotLinked, NoTerms, DirectionClosed,
-    TooManyQuotes, OverLimit and what pricing raises.
+    TooManyQuotes, OverLimit, InsufficientPoints and what pricing raises.
     """
     source = members.find(connection, program_id, member_id=request.member_id, member_number=request.member_number)
     path = _path(connection, program_id, request)
@@ -141,29 +144,45 @@ def create(
     agreed = [terms.in_force(connection, *direction, now_ms) for direction in pairwise(path)]
     expires_ms = _deadline(connection, agreed, firmness, now_ms)
     _require_few_open(connection, source, firmness, now_ms)
-    if any(row.rules for row in agreed):
-        who = Customer.of(connection, source, request.tier)
-    else:
-        who = Customer((source.id,), request.tier)  # nobody asks what plain terms have counted
+    who = Customer.of(connection, source, request.tier)
     priced = _price(connection, agreed, who, request, now_ms, worth)
     made = _quote(priced, source, destination, request.tier, worth, now_ms, expires_ms)
-    require_under_caps(connection, made, agreed, request.field)
+    require_carried(connection, made, agreed, request.field)
     _require_extras_fit(connection, made, request.field)
+    _require_points(connection, made, request, lambda least: _price(connection, agreed, who, least, now_ms, worth))
     connection.execute(quote.insert().values({name: getattr(made, name) for name in _COLUMNS}))
     connection.execute(
-        quote_hop.insert(), [asdict(hop) | {"quote_id": made.id, "reserved_until_ms": expires_ms} for hop in made.hops]
+        quote_hop.insert(),
+        [asdict(hop) | _reserved(made, hop, row) for hop, row in zip(made.hops, agreed, strict=True)],
     )
+    usage.reserve(connection, made.id, who, expires_ms)
     return made
 
 
-def sign(connection: sa.Connection, found: Quote, signature: bytes) -> Quote:
-    """Keep the exchange's signature under the promise."""
-    connection.execute(quote.update().where(quote.c.id == found.id).values(signature=signature))
-    return replace(found, signature=signature)
+def _reserved(made: Quote, hop: QuotedHop, row: TermsRow) -> dict[str, object]:
+    """What is kept with a hop for counting it."""
+    return {
+        "quote_id": made.id,
+        "partner_group": usage.group_of(row),
+        "used_out": hop.amount_in,
+        "used_in": hop.amount_out + hop.bonus,
+        "reserved_until_ms": made.expires_ms,
+    }
 
 
-def require_under_caps(connection: sa.Connection, made: Quote, agreed: Sequence[TermsRow], field: str) -> None:
-    """Raises OverLimit when one swap takes more than the terms of a hop let through in a whole period."""
+def sign(connection: sa.Connection, found: Quote, signature: bytes, signer: bytes) -> Quote:
+    """Keep the exchange's signature under the promise, and the address whose key made it."""
+    connection.execute(quote.update().where(quote.c.id == found.id).values(signature=signature, signer=signer))
+    return replace(found, signature=signature, signer=signer)
+
+
+def require_carried(connection: sa.Connection, made: Quote, agreed: Sequence[TermsRow], field: str) -> None:
+    """Raises OverLimit where no batch could ever carry the swap, were it alone and everything else settled.
+
+    One swap may take no more than the terms of a hop let through in a whole period, and make no program owe more than
+    it may: a program between owes what it passes on for more than it got.
+    """
+    received = 0
     for hop, row in zip(made.hops, agreed, strict=True):
         if hop.amount_in > row.managed_cap:
             direction = terms.name_direction(connection, row)
@@ -172,6 +191,16 @@ def require_under_caps(connection: sa.Connection, made: Quote, agreed: Sequence[
                 " never be swapped",
                 field=field,
                 limit=row.managed_cap,
+            )
+        owing = programs.by_id(connection, hop.from_program_id)
+        owed, received = hop.settlement_micro - received, hop.settlement_micro
+        if owed > owing.credit_limit_micro:
+            raise OverLimit(
+                f"{owing.symbol} would come to owe {owed:,} micro-units by a swap"
+                f" {terms.name_direction(connection, row)}, and may owe {owing.credit_limit_micro:,}: that much can"
+                " never be swapped at once",
+                field=field,
+                limit=owing.credit_limit_micro,
             )
 
 
@@ -256,27 +285,23 @@ def _price(
     now_ms: int,
     worth: Worth | None,
 ) -> Price:
-    """The price in the least favourable of the situations in which the quote may be accepted.
+    """A price that holds in all situations in which the quote may be accepted.
 
     Where the n-th transfer of a period gets something else, quotes that only wait to expire must gain nothing.
     """
     found = [row.agreed() for row in agreed]
     perhaps = [
-        usage.situations(connection, row, each.rules, who, now_ms) for row, each in zip(agreed, found, strict=True)
+        usage.situations(connection, row, each.rules, who if place == 0 else who.abroad, now_ms)
+        for place, (row, each) in enumerate(zip(agreed, found, strict=True))
     ]
-    prices = []
-    for number in range(max(map(len, perhaps))):
-        hops = [Hop(each, some[min(number, len(some) - 1)]) for each, some in zip(found, perhaps, strict=True)]
-        if request.amount_in is not None:
-            prices.append(price_route(hops, request.amount_in, worth))
-        else:
-            assert request.amount_out is not None
-            prices.append(price_route_for(hops, request.amount_out, worth))
-    return min(prices, key=_favour)
-
-
-def _favour(priced: Price) -> tuple[int, int, int]:
-    return priced.amount_out, -priced.amount_in - priced.fee_points, -sum(fee.micro for fee in priced.fees)
+    ways = [
+        [Hop(each, some[min(number, len(some) - 1)]) for each, some in zip(found, perhaps, strict=True)]
+        for number in range(max(map(len, perhaps)))
+    ]
+    if request.amount_in is not None:
+        return price_route(ways[0], request.amount_in, worth, ways[1:])
+    assert request.amount_out is not None
+    return price_route_for(ways[0], request.amount_out, worth, ways[1:])
 
 
 def _quote(
@@ -309,6 +334,7 @@ def _quote(
         value=None if priced.value is None or worth is None else asdict(priced.value) | {"note": worth.note},
         explanation=[asdict(line) for line in priced.lines],
         signature=None,
+        signer=None,
         created_ms=now_ms,
         expires_ms=expires_ms,
         hops=[
@@ -325,6 +351,28 @@ def _quote(
             for place, hop in enumerate(priced.hops)
         ],
     )
+
+
+def _require_points(
+    connection: sa.Connection, made: Quote, request: QuoteRequest, price_of: Callable[[QuoteRequest], Price]
+) -> None:
+    """Raises InsufficientPoints where the member could not pay this quote alone: it would reserve caps for nothing.
+
+    Points that still wait for the chain count, since they may be final when the quote is accepted.
+    """
+    purse = spending.purse(connection, made.member_id, made.created_ms)
+    if made.amount_in + made.fee_points <= purse.spendable:
+        return
+    refusal = purse.short(made.amount_in + made.fee_points, request.field)
+    refusal.nearest = None
+    payable = purse.spendable - made.fee_points  # less costs no greater fee
+    if payable > 0:
+        with suppress(SarrafError):
+            best = price_of(replace(request, amount_in=payable, amount_out=None))
+            refusal.nearest = best.amount_in if request.amount_in is not None else best.amount_out
+    if request.amount_out is not None:
+        refusal.limit = refusal.nearest or 0
+    raise refusal
 
 
 def _require_extras_fit(connection: sa.Connection, made: Quote, field: str) -> None:

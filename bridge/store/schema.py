@@ -203,6 +203,8 @@ stream = sa.Table(
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("lane_id", sa.ForeignKey("lane.id"), nullable=False),
     sa.Column("last_sequence", sa.BigInteger, nullable=False, server_default="0"),
+    #: what the contract calls a path in its events; NULL for a program's stream
+    sa.Column("path_id", sa.LargeBinary(32), nullable=True, unique=True),
 )
 
 #: Operations of one stream frozen together, or (kind `control`) one call that sets the contracts up. Never edited.
@@ -412,10 +414,13 @@ terms = sa.Table(
     _ms("effective_ms", nullable=True),
     _ms("suspended_ms", nullable=True),
     _ms("created_ms"),
+    #: the block that told of a version that was adopted past this service, whose rules are not known here
+    sa.Column("foreign_block", sa.BigInteger, nullable=True),
     #: every change of a row takes the next number, so that who keeps terms in memory reads only what changed
     sa.Column("revision", sa.BigInteger, nullable=False, index=True),
 )
 sa.Index("ix_terms_direction", terms.c.from_program_id, terms.c.to_program_id)
+sa.Index("ix_terms_into", terms.c.to_program_id, terms.c.from_program_id)
 
 #: A firm offer. What it takes of caps is reserved while it is open, used from when it is accepted, and given back when
 #: it expires or its swap fails.
@@ -443,6 +448,8 @@ quote = sa.Table(
     sa.Column("value", sa.JSON(none_as_null=True), nullable=True),
     sa.Column("explanation", sa.JSON, nullable=False),
     sa.Column("signature", sa.LargeBinary, nullable=True),
+    #: the address whose key made it: the operator may be another one later
+    sa.Column("signer", sa.LargeBinary(20), nullable=True),
     _ms("created_ms"),
     _ms("expires_ms"),
     _ms("accepted_ms", nullable=True),
@@ -450,7 +457,18 @@ quote = sa.Table(
     sa.Column("failed", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 sa.Index("ix_quote_member", quote.c.member_id, quote.c.accepted_ms, quote.c.expires_ms)
-sa.Index("ix_quote_to_member", quote.c.to_member_id, quote.c.accepted_ms, quote.c.expires_ms)
+
+#: Whose a quote was when it was made: every membership of the customer, so that what was counted stays theirs after
+#: they leave the link.
+quote_customer = sa.Table(
+    "quote_customer",
+    metadata,
+    sa.Column("quote_id", sa.ForeignKey("quote.id"), primary_key=True),
+    sa.Column("member_id", sa.ForeignKey("member.id"), primary_key=True),
+    #: the quote's: one that was accepted in a period expires in it or later
+    _ms("expires_ms"),
+)
+sa.Index("ix_quote_customer_member", quote_customer.c.member_id, quote_customer.c.expires_ms, quote_customer.c.quote_id)
 
 #: What a quote does in each direction along its path, in order, under which terms.
 quote_hop = sa.Table(
@@ -466,30 +484,39 @@ quote_hop = sa.Table(
     #: what bonuses add to that; on the last hop only
     sa.Column("bonus", sa.BigInteger, nullable=False),
     sa.Column("settlement_micro", sa.BigInteger, nullable=False),
+    #: the group that its terms named then, by which shared caps count it; empty: none
+    sa.Column("partner_group", sa.String(64), nullable=False),
+    #: what it takes of caps, bonus and all: less than the amounts where the chain carried only some legs
+    sa.Column("used_out", sa.BigInteger, nullable=False),
+    sa.Column("used_in", sa.BigInteger, nullable=False),
     #: until when it is reserved; None once the quote was accepted
     _ms("reserved_until_ms", nullable=True),
 )
-sa.Index(
-    "ix_quote_hop_reserved",
-    quote_hop.c.from_program_id,
-    quote_hop.c.to_program_id,
-    quote_hop.c.reserved_until_ms,
-    sqlite_where=quote_hop.c.reserved_until_ms.is_not(None),
-    postgresql_where=quote_hop.c.reserved_until_ms.is_not(None),
-)
+#: Shared caps count by one end of a direction, the source's or the destination's.
+for _end in ("from", "to"):
+    sa.Index(
+        f"ix_quote_hop_reserved_{_end}",
+        quote_hop.c[f"{_end}_program_id"],
+        quote_hop.c.reserved_until_ms,
+        sqlite_where=quote_hop.c.reserved_until_ms.is_not(None),
+        postgresql_where=quote_hop.c.reserved_until_ms.is_not(None),
+    )
 
-#: What was swapped in each direction on each day in UTC (days since 1970), failed swaps left out: a year's sum must not
-#: read a year's swaps.
+#: What was swapped in each direction under terms of each group on each day in UTC (days since 1970), failed swaps left
+#: out: a year's sum must not read a year's swaps.
 swap_day = sa.Table(
     "swap_day",
     metadata,
     sa.Column("from_program_id", sa.ForeignKey("program.id"), primary_key=True),
     sa.Column("to_program_id", sa.ForeignKey("program.id"), primary_key=True),
+    sa.Column("partner_group", sa.String(64), primary_key=True),
     sa.Column("day", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("points_out", sa.BigInteger, nullable=False),
     sa.Column("points_in", sa.BigInteger, nullable=False),
     sa.Column("swaps", sa.BigInteger, nullable=False),
 )
+sa.Index("ix_swap_day_from", swap_day.c.from_program_id, swap_day.c.day)
+sa.Index("ix_swap_day_to", swap_day.c.to_program_id, swap_day.c.day)
 
 #: What a swap adds to its operation. One quote serves one swap, whose hops are the quote's. A holder's own swap has no
 #: quote, and no terms are named for it.

@@ -1,11 +1,13 @@
 """Streams: what must be posted in order, one program's entries or one swap path's legs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from bridge.store import lanes
 from bridge.store.schema import program, stream
+from exchange import words
 
 PROGRAM = "program"
 PATH = "path"
@@ -13,13 +15,17 @@ PATH = "path"
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One ordered stream: its key is a program's id, or the ids along a swap path joined by `>`."""
+    """One ordered stream: its key is a program's id, or the ids along a swap path joined by `>`.
+
+    `path_id` is what the contract calls the path, None for a program's own stream.
+    """
 
     id: int
     key: str
     kind: str
     lane_id: int
     last_sequence: int
+    path_id: bytes | None = None
 
     @property
     def programs(self) -> list[str]:
@@ -43,9 +49,17 @@ def by_key(connection: sa.Connection, key: str) -> Stream | None:
     return None if row is None else Stream(**row._mapping)
 
 
-def add(connection: sa.Connection, *, key: str, kind: str, lane_id: int) -> int:
+def by_path_id(connection: sa.Connection, name: bytes) -> Stream | None:
+    """The stream of the path that the contract calls so, or None where it was never used here."""
+    row = connection.execute(sa.select(stream).where(stream.c.path_id == name)).one_or_none()
+    return None if row is None else Stream(**row._mapping)
+
+
+def add(connection: sa.Connection, *, key: str, kind: str, lane_id: int, path_id: bytes | None = None) -> int:
     """Enter a new stream, whose first batch will carry sequence 1."""
-    inserted = connection.execute(stream.insert().values(key=key, kind=kind, lane_id=lane_id, last_sequence=0))
+    inserted = connection.execute(
+        stream.insert().values(key=key, kind=kind, lane_id=lane_id, last_sequence=0, path_id=path_id)
+    )
     assert inserted.inserted_primary_key is not None
     return int(inserted.inserted_primary_key[0])
 
@@ -58,14 +72,15 @@ def for_program(connection: sa.Connection, program_id: str) -> Stream:
 
 
 def for_path(connection: sa.Connection, program_ids: list[str]) -> Stream:
-    """The stream of a swap path, made at its first use."""
+    """The stream of a swap path, made at its first use; each program in it is deployed."""
     key = ">".join(program_ids)
     found = by_key(connection, key)
     if found is not None:
         return found
     operator = lanes.by_role(connection, lanes.EXCHANGE_OPERATOR)
     assert operator is not None, "the exchange operator's lane is made when the service first starts"
-    add(connection, key=key, kind=PATH, lane_id=operator.id)
+    along = _tokens(connection, program_ids)
+    add(connection, key=key, kind=PATH, lane_id=operator.id, path_id=words.path_id(along))
     made = by_key(connection, key)
     assert made is not None
     return made
@@ -78,6 +93,10 @@ def set_last_sequence(connection: sa.Connection, stream_id: int, sequence: int) 
 
 def tokens(connection: sa.Connection, found: Stream) -> list[bytes]:
     """The token contracts along the stream, source first; each program in it is deployed."""
-    rows = connection.execute(sa.select(program.c.id, program.c.token).where(program.c.id.in_(found.programs)))
+    return _tokens(connection, found.programs)
+
+
+def _tokens(connection: sa.Connection, program_ids: Sequence[str]) -> list[bytes]:
+    rows = connection.execute(sa.select(program.c.id, program.c.token).where(program.c.id.in_(program_ids)))
     by_program = dict(rows.all())
-    return [by_program[program_id] for program_id in found.programs]
+    return [by_program[program_id] for program_id in program_ids]

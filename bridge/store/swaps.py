@@ -134,7 +134,7 @@ def _require_open(connection: sa.Connection, offer: Quote, now_ms: int) -> list[
         if row.id != hop.terms_id:
             raise NoTerms("the terms of this quote are no longer in force; ask for a new one", field="quote_id")
         rows.append(row)
-    quotes.require_under_caps(connection, offer, rows, "quote_id")  # these caps may have been lowered since
+    quotes.require_carried(connection, offer, rows, "quote_id")  # caps and credit may have been lowered since
     return [row.agreed() for row in rows]
 
 

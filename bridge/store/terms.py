@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +23,9 @@ PROPOSING, PROPOSED, CONSENTING, ADOPTED, FAILED = "proposing", "proposed", "con
 ANNOUNCED, IN_FORCE, SUPERSEDED, SUSPENDED = "announced", "in_force", "superseded", "suspended"
 
 
+ADOPTED_ELSEWHERE = "both programs agreed on the chain, past this service, which does not know the rules of these terms"
+TOLD_BY_NO_BLOCK = "the block that told of these terms is no longer of the chain"
+
 #: Source points that managed accounts may swap in a period, unless terms say otherwise.
 MANAGED_CAP = 10_000_000
 #: Later than any moment that a database keeps.
@@ -36,7 +39,8 @@ class TermsRow:
     """Terms with their story. `state` is the stored one; `standing` tells how an adopted version stands now.
 
     `rules` is the form of `exchange.rules` (`RulesForm.written`). `starts_ms` is when they may be in force at the
-    earliest. `fx` says how the settlement price was converted, where it was.
+    earliest. `fx` says how the settlement price was converted, where it was. `foreign_block` is the block that told of
+    terms which were adopted past this service.
     """
 
     id: str
@@ -61,7 +65,13 @@ class TermsRow:
     effective_ms: int | None
     suspended_ms: int | None
     created_ms: int
+    foreign_block: int | None
     revision: int
+
+    @property
+    def foreign(self) -> bool:
+        """Whether both programs agreed on the chain, past this service: their rules are not known here."""
+        return self.foreign_block is not None
 
     def agreed(self) -> Terms:
         """The terms as the pricing rules take them. Raises InvalidTerms or InvalidRatio."""
@@ -117,6 +127,7 @@ def draft(connection: sa.Connection, proposal: Proposal, now_ms: int) -> TermsRo
         effective_ms=None,
         suspended_ms=None,
         created_ms=now_ms,
+        foreign_block=None,
         revision=last_revision(connection) + 1,
         **{name: getattr(proposal, name) for name in Proposal.__slots__},
     )
@@ -127,8 +138,12 @@ def draft(connection: sa.Connection, proposal: Proposal, now_ms: int) -> TermsRo
 def propose(connection: sa.Connection, proposal: Proposal, now_ms: int) -> TermsRow:
     """Enter proposed terms, on their way to the chain. Raises InvalidTerms, UnevenMinimum or InvalidRatio."""
     row = draft(connection, proposal, now_ms)
-    connection.execute(terms.insert().values({name: getattr(row, name) for name in TermsRow.__slots__}))
+    _insert(connection, row)
     return row
+
+
+def _insert(connection: sa.Connection, row: TermsRow) -> None:
+    connection.execute(terms.insert().values({name: getattr(row, name) for name in TermsRow.__slots__}))
 
 
 def last_revision(connection: sa.Connection) -> int:
@@ -170,7 +185,10 @@ def standing(connection: sa.Connection, row: TermsRow, at_ms: int) -> str:
 
 
 def in_force(connection: sa.Connection, from_program_id: str, to_program_id: str, at_ms: int) -> TermsRow:
-    """The terms of one direction at a moment. Raises NoTerms where there are none, DirectionClosed where suspended."""
+    """The terms of one direction at a moment.
+
+    Raises NoTerms where there are none, DirectionClosed where they are suspended or were adopted past this service.
+    """
     row = _newest_adopted(connection, from_program_id, to_program_id, at_ms)
     if row is None:
         direction = _named(connection, from_program_id, to_program_id)
@@ -178,6 +196,13 @@ def in_force(connection: sa.Connection, from_program_id: str, to_program_id: str
     if row.suspended_ms is not None:
         direction = _named(connection, from_program_id, to_program_id)
         raise DirectionClosed(f"the terms are suspended for swaps {direction}", field="to_program_id")
+    if row.foreign:
+        direction = _named(connection, from_program_id, to_program_id)
+        raise DirectionClosed(
+            f"the terms for swaps {direction} were adopted on the chain, past this service, which does not know their"
+            " rules; it takes swaps again under terms that are proposed here",
+            field="to_program_id",
+        )
     return row
 
 
@@ -236,16 +261,25 @@ def was_ever_adopted(connection: sa.Connection, from_program_id: str, to_program
 
 def next_change_ms(connection: sa.Connection, from_program_id: str, to_program_id: str, at_ms: int) -> int | None:
     """When announced terms will replace those in force, or None."""
-    change_ms: int | None = connection.scalar(
-        sa.select(sa.func.min(terms.c.effective_ms)).where(
+    row = next_change(connection, from_program_id, to_program_id, at_ms)
+    return None if row is None else row.effective_ms
+
+
+def next_change(connection: sa.Connection, from_program_id: str, to_program_id: str, at_ms: int) -> TermsRow | None:
+    """The announced terms that will be the first to replace those in force, or None."""
+    row = connection.execute(
+        sa.select(terms)
+        .where(
             terms.c.from_program_id == from_program_id,
             terms.c.to_program_id == to_program_id,
             terms.c.state == ADOPTED,
             terms.c.suspended_ms.is_(None),
             terms.c.effective_ms > at_ms,
         )
-    )
-    return change_ms
+        .order_by(terms.c.effective_ms, terms.c.version.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else TermsRow(**row._mapping)
 
 
 def require_state(row: TermsRow, wanted: str, doing: str) -> None:
@@ -270,18 +304,65 @@ def proposed(connection: sa.Connection, terms_id: str, version: int) -> None:
     connection.execute(_change().where(terms.c.id == terms_id).values(state=PROPOSED, version=version))
 
 
+def proposed_elsewhere(connection: sa.Connection, from_program_id: str, to_program_id: str) -> None:
+    """Terms were proposed past this service: the contract takes no consent to a proposal that is older."""
+    _close_open(connection, from_program_id, to_program_id, "a newer proposal, made past this service, replaced it")
+
+
 def adopted(
     connection: sa.Connection, from_program_id: str, to_program_id: str, version: int, effective_ms: int
-) -> None:
-    """Both programs agreed on this version."""
-    connection.execute(
+) -> bool:
+    """Both programs agreed on this version. Answers whether it was proposed here."""
+    done = connection.execute(
         _change()
         .where(
             terms.c.from_program_id == from_program_id,
             terms.c.to_program_id == to_program_id,
             terms.c.version == version,
+            terms.c.foreign_block.is_(None),
         )
         .values(state=ADOPTED, effective_ms=effective_ms)
+    )
+    return done.rowcount > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Where and when a version that nobody proposed here was adopted."""
+
+    version: int
+    effective_ms: int
+    block: int
+    block_ms: int
+
+
+def adopted_elsewhere(connection: sa.Connection, agreed: Proposal, at: Elsewhere) -> TermsRow:
+    """Both programs agreed on a version that nobody proposed here.
+
+    It replaces the one before it like any other, but nobody is quoted under it.
+    """
+    row = replace(
+        draft(connection, agreed, at.block_ms),
+        version=at.version,
+        state=ADOPTED,
+        reason=ADOPTED_ELSEWHERE,
+        effective_ms=at.effective_ms,
+        foreign_block=at.block,
+    )
+    _close_open(connection, row.from_program_id, row.to_program_id, "newer terms were adopted past this service")
+    _insert(connection, row)
+    return row
+
+
+def forget_above(connection: sa.Connection, number: int) -> None:
+    """The blocks above this number were reorganised away, and with them what only they told of.
+
+    What was proposed here stays as it was told: its transactions are sent again.
+    """
+    connection.execute(
+        _change()
+        .where(terms.c.foreign_block > number, terms.c.state == ADOPTED)
+        .values(state=FAILED, reason=TOLD_BY_NO_BLOCK)
     )
 
 

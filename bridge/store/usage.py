@@ -3,18 +3,21 @@
 Taken is what swaps that did not fail moved in the running period, and what open quotes may yet move: these count in
 whichever period runs, since they may be accepted in it. A cap is checked when a quote is made and never again, and one
 writer makes them all: so what is left of a cap is promised once.
+
+What was made stays counted where it was made: under the group that the terms named then, whatever becomes of them, and
+for the customer who it was then, whomever their memberships are linked with later.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.store import members, terms
+from bridge.store import members
 from bridge.store.members import Member
-from bridge.store.schema import quote, quote_hop, swap, swap_day
+from bridge.store.schema import entry, leg_hop, quote, quote_customer, quote_hop, swap, swap_day
 from bridge.store.terms import TermsRow
 from exchange.rules import Cap, Period, Rules, Scope, Side
 from exchange.situation import Situation, Usage
@@ -24,7 +27,10 @@ DAY_MS = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Who swaps: all memberships of one customer, of whatever tier, so that a link gives nobody a second allowance."""
+    """Who swaps: all memberships of one customer, of whatever tier, so that a link gives nobody a second allowance.
+
+    `tier` is what the program says that asks, of its own member: no other program's terms are for it.
+    """
 
     member_ids: tuple[str, ...]
     tier: str | None
@@ -34,6 +40,11 @@ class Customer:
         """The customer whose membership this is."""
         joined = [] if member.link_id is None else members.in_link(connection, member.link_id)
         return cls(tuple(sorted({member.id, *(one.id for one in joined)})), tier)
+
+    @property
+    def abroad(self) -> "Customer":
+        """The same customer before other programs, none of which gave them the tier."""
+        return replace(self, tier=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +65,57 @@ def situations(
     """The situations in which the customer may be when a quote under these terms is accepted, at least one.
 
     They differ only in how many transfers went before: the open quotes may all expire, or all be accepted first.
+    Numbers between which no condition changes its answer are one situation.
     """
-    used = {cap: _used(connection, agreed, cap, who, now_ms) for cap in rules.caps if cap.per is not Period.TRANSFER}
+    known: dict[tuple[object, ...], _Counted] = {}
+    used = {}
+    for cap in rules.caps:
+        if cap.per is Period.TRANSFER:
+            continue
+        kind = cap.per, cap.side, cap.scope, cap.shared
+        if kind not in known:
+            known[kind] = _used(connection, agreed, cap, who, now_ms)
+        counted = known[kind]
+        used[cap] = Usage(counted.out if cap.side is Side.OUT else counted.into, counted.count)
     befores = _befores(connection, agreed, rules, who, now_ms)
     return [Situation(now_ms // 1000, who.tier, before, used) for before in befores]
+
+
+def reserve(connection: sa.Connection, quote_id: str, who: Customer, expires_ms: int) -> None:
+    """A quote of this customer was made: it counts for each of their memberships."""
+    connection.execute(
+        quote_customer.insert(),
+        [{"quote_id": quote_id, "member_id": one, "expires_ms": expires_ms} for one in who.member_ids],
+    )
 
 
 def accepted(connection: sa.Connection, quote_id: str, now_ms: int) -> None:
     """A quote was accepted: what it reserved is used from now on."""
     connection.execute(quote.update().where(quote.c.id == quote_id).values(accepted_ms=now_ms))
     connection.execute(quote_hop.update().where(quote_hop.c.quote_id == quote_id).values(reserved_until_ms=None))
-    _count(connection, quote_id, now_ms, 1)
+    for hop in _hops(connection, quote_id):
+        _count(connection, hop, now_ms, _Counted(hop.used_out, hop.used_in, 1))
 
 
-def give_back(connection: sa.Connection, operation_id: str) -> None:
-    """A swap failed: what it used of caps can be used again."""
+def give_back(connection: sa.Connection, operation_id: str) -> int:
+    """A swap failed: what it used of caps can be used again, but for what some of its legs moved all the same.
+
+    Answers the source points that moved.
+    """
     found = connection.execute(
         sa.select(quote.c.id, quote.c.accepted_ms)
         .join(swap, swap.c.quote_id == quote.c.id)
         .where(swap.c.operation_id == operation_id, quote.c.failed.is_(False))
     ).one()
-    connection.execute(quote.update().where(quote.c.id == found.id).values(failed=True))
-    _count(connection, found.id, found.accepted_ms, -1)
+    hops = _hops(connection, found.id)
+    moved = _moved(connection, operation_id, len(hops))
+    for hop, out, into in zip(hops, moved, moved[1:], strict=False):
+        _count(connection, hop, found.accepted_ms, _Counted(out - hop.used_out, into - hop.used_in, 0 if out else -1))
+        here = quote_hop.c.quote_id == found.id, quote_hop.c.place == hop.place
+        connection.execute(quote_hop.update().where(*here).values(used_out=out, used_in=into))
+    if not moved[0]:
+        connection.execute(quote.update().where(quote.c.id == found.id).values(failed=True))
+    return moved[0]
 
 
 def begin_ms(period: Period, now_ms: int) -> int:
@@ -92,126 +132,161 @@ def begin_ms(period: Period, now_ms: int) -> int:
 # -- reading ----------------------------------------------------------------------------------
 
 
-def _used(connection: sa.Connection, agreed: TermsRow, cap: Cap, who: Customer, now_ms: int) -> Usage:
-    along = _Along.of(connection, agreed, cap, now_ms)
+def _used(connection: sa.Connection, agreed: TermsRow, cap: Cap, who: Customer, now_ms: int) -> _Counted:
+    along = _Along.of(agreed, cap)
     since_ms = begin_ms(cap.per, now_ms)
     if cap.scope is Scope.EVERYONE:
-        found = _counted(connection, _BY_DAY, along, day=since_ms // DAY_MS)
-        found += _counted(connection, _RESERVED, along, now_ms=now_ms)
-    else:
-        found = _settled(connection, cap.side, along, who, since_ms) + _open(connection, cap.side, along, who, now_ms)
-    return Usage(found.out if cap.side is Side.OUT else found.into, found.count)
+        days = _counted(connection, _BY_DAY, along, day=since_ms // DAY_MS)
+        return days + _counted(connection, _RESERVED, along, now_ms=now_ms)
+    return _settled(connection, along, who, since_ms) + _open(connection, along, who, now_ms)
 
 
 def _befores(
     connection: sa.Connection, agreed: TermsRow, rules: Rules, who: Customer, now_ms: int
 ) -> list[Mapping[Period, int]]:
-    periods = {one.when.nth_per for one in (*rules.bonuses, *rules.fees) if one.when.nth_per is not None}
-    if not periods:
+    counting = [one.when for one in (*rules.bonuses, *rules.fees) if one.when.nth_per is not None]
+    if not counting:
         return [{}]
-    along = _Along([agreed.from_program_id], [agreed.to_program_id])
-    settled = {period: _settled(connection, Side.OUT, along, who, begin_ms(period, now_ms)).count for period in periods}
-    waiting = _open(connection, Side.OUT, along, who, now_ms).count
-    return [{period: count + more for period, count in settled.items()} for more in range(waiting + 1)]
+    along = _Along(_OWN, agreed.from_program_id, agreed.to_program_id, "")
+    settled = {
+        when.nth_per: _settled(connection, along, who, begin_ms(when.nth_per, now_ms)).count
+        for when in {when.nth_per: when for when in counting}.values()
+        if when.nth_per is not None
+    }
+    waiting = _open(connection, along, who, now_ms).count
+    more = {0}
+    for when in counting:
+        assert when.nth_per is not None
+        changes = [when.nth_from] if when.nth_to is None else [when.nth_from, when.nth_to + 1]
+        more |= {change - 1 - settled[when.nth_per] for change in changes}
+    return [
+        {period: count + each for period, count in settled.items()} for each in sorted(more) if 0 <= each <= waiting
+    ]
+
+
+#: What is counted together: the direction alone; or with it what was made under terms of the same group, out of the
+#: same source or into the same destination.
+_OWN, _OUT_OF, _INTO = "own", "out of", "into"
 
 
 @dataclass(frozen=True, slots=True)
 class _Along:
     """The directions that are counted together, which have one end in common."""
 
-    sources: Sequence[str]
-    destinations: Sequence[str]
+    reach: str
+    source: str
+    destination: str
+    group: str
 
     @classmethod
-    def of(cls, connection: sa.Connection, agreed: TermsRow, cap: Cap, now_ms: int) -> "_Along":
-        """Those of a cap: its own, or all of one source or to one destination whose terms name its group."""
-        source, destination = agreed.from_program_id, agreed.to_program_id
-        if not cap.shared:
-            return cls([source], [destination])
-        group = agreed.rules.get("group")
-        if cap.side is Side.OUT:
-            beside = terms.all_in_force(connection, now_ms, from_program_id=source)
-            named = {one.to_program_id for one in beside if one.rules.get("group") == group}
-            return cls([source], sorted(named | {destination}))
-        beside = terms.all_in_force(connection, now_ms, to_program_id=destination)
-        named = {one.from_program_id for one in beside if one.rules.get("group") == group}
-        return cls(sorted(named | {source}), [destination])
+    def of(cls, agreed: TermsRow, cap: Cap) -> "_Along":
+        """Those of a cap: its own, or with it those of its group."""
+        reach = _OWN if not cap.shared else _OUT_OF if cap.side is Side.OUT else _INTO
+        return cls(reach, agreed.from_program_id, agreed.to_program_id, group_of(agreed))
 
 
-def _settled(connection: sa.Connection, side: Side, along: _Along, who: Customer, since_ms: int) -> _Counted:
+def group_of(agreed: TermsRow) -> str:
+    """The group that terms name, empty where they name none."""
+    return agreed.rules.get("group") or ""
+
+
+def _settled(connection: sa.Connection, along: _Along, who: Customer, since_ms: int) -> _Counted:
     """What a customer's accepted quotes moved since then, but for those whose swap failed."""
-    return _counted(connection, _SETTLED[side], along, members=who.member_ids, since_ms=since_ms)
+    return _counted(connection, _SETTLED, along, members=who.member_ids, since_ms=since_ms)
 
 
-def _open(connection: sa.Connection, side: Side, along: _Along, who: Customer, now_ms: int) -> _Counted:
+def _open(connection: sa.Connection, along: _Along, who: Customer, now_ms: int) -> _Counted:
     """What a customer's open quotes may yet move."""
-    return _counted(connection, _OPEN[side], along, members=who.member_ids, now_ms=now_ms)
+    return _counted(connection, _OPEN, along, members=who.member_ids, since_ms=now_ms)
 
 
-def _counted(connection: sa.Connection, query: sa.Select[Any], along: _Along, **given: object) -> _Counted:
-    given |= {"sources": along.sources, "destinations": along.destinations}
-    return _Counted(*connection.execute(query, given).one())
+def _counted(
+    connection: sa.Connection, queries: Mapping[str, sa.Select[Any]], along: _Along, **given: object
+) -> _Counted:
+    given |= {"source": along.source, "destination": along.destination}
+    if along.reach != _OWN:
+        given["group"] = along.group
+    return _Counted(*connection.execute(queries[along.reach], given).one())
 
 
 # Written once: building a statement anew costs more than running it.
 
 
-def _sums_along(table: sa.Table, *columns: sa.ColumnElement[int]) -> sa.Select[Any]:
-    """The sums of these columns over the rows of some directions."""
+def _sums_along(
+    table: sa.Table, columns: Sequence[sa.ColumnElement[int]], *chosen: sa.ColumnElement[bool]
+) -> dict[str, sa.Select[Any]]:
+    """The sums of these columns over the chosen rows of some directions, by how far they reach."""
     sums: list[Any] = [sa.func.coalesce(sa.func.sum(column), 0) for column in columns]
-    return sa.select(*sums).where(
-        table.c.from_program_id.in_(sa.bindparam("sources", expanding=True)),
-        table.c.to_program_id.in_(sa.bindparam("destinations", expanding=True)),
+    from_here = table.c.from_program_id == sa.bindparam("source")
+    to_there = table.c.to_program_id == sa.bindparam("destination")
+    in_group = table.c.partner_group == sa.bindparam("group")
+    reaches = {
+        _OWN: sa.and_(from_here, to_there),
+        _OUT_OF: sa.and_(from_here, sa.or_(to_there, in_group)),
+        _INTO: sa.and_(to_there, sa.or_(from_here, in_group)),
+    }
+    return {name: sa.select(*sums).where(reach, *chosen) for name, reach in reaches.items()}
+
+
+_USED: Sequence[sa.ColumnElement[int]] = quote_hop.c.used_out, quote_hop.c.used_in, sa.literal_column("1")
+_RESERVED = _sums_along(quote_hop, _USED, quote_hop.c.reserved_until_ms >= sa.bindparam("now_ms"))
+_BY_DAY = _sums_along(
+    swap_day, (swap_day.c.points_out, swap_day.c.points_in, swap_day.c.swaps), swap_day.c.day >= sa.bindparam("day")
+)
+#: The quotes that were a customer's when they were made.
+_MADE = quote_hop.c.quote_id.in_(
+    sa.select(quote_customer.c.quote_id).where(
+        quote_customer.c.member_id.in_(sa.bindparam("members", expanding=True)),
+        quote_customer.c.expires_ms >= sa.bindparam("since_ms"),
     )
-
-
-_HOPS = _sums_along(
-    quote_hop, quote_hop.c.amount_in, quote_hop.c.amount_out + quote_hop.c.bonus, sa.literal_column("1")
 )
-_RESERVED = _HOPS.where(quote_hop.c.reserved_until_ms >= sa.bindparam("now_ms"))
-_BY_DAY = _sums_along(swap_day, swap_day.c.points_out, swap_day.c.points_in, swap_day.c.swaps).where(
-    swap_day.c.day >= sa.bindparam("day")
+_OF_QUOTE = quote.c.id == quote_hop.c.quote_id
+_SETTLED = _sums_along(
+    quote_hop, _USED, _MADE, _OF_QUOTE, quote.c.accepted_ms >= sa.bindparam("since_ms"), quote.c.failed.is_(False)
 )
-_OWN = quote.c.member_id.in_(sa.bindparam("members", expanding=True))
-#: The quotes of a customer; and of points that arrive, those that arrived with them while another was linked.
-_MADE = {
-    Side.OUT: _HOPS.join(quote, quote.c.id == quote_hop.c.quote_id).where(_OWN),
-    Side.IN: _HOPS.join(quote, quote.c.id == quote_hop.c.quote_id).where(
-        sa.or_(_OWN, quote.c.to_member_id.in_(sa.bindparam("members", expanding=True)))
-    ),
-}
-_SETTLED = {
-    side: made.where(quote.c.accepted_ms >= sa.bindparam("since_ms"), quote.c.failed.is_(False))
-    for side, made in _MADE.items()
-}
-_OPEN = {
-    side: made.where(quote.c.accepted_ms.is_(None), quote.c.expires_ms >= sa.bindparam("now_ms"))
-    for side, made in _MADE.items()
-}
+_OPEN = _sums_along(quote_hop, _USED, _MADE, _OF_QUOTE, quote.c.accepted_ms.is_(None))
 
 
 # -- counting by day --------------------------------------------------------------------------
 
 
-def _count(connection: sa.Connection, quote_id: str, at_ms: int, sign: int) -> None:
-    """Add a quote's hops to the sums of their day, or take them away again."""
-    hops = connection.execute(sa.select(quote_hop).where(quote_hop.c.quote_id == quote_id)).all()
-    for hop in hops:
-        key = {
-            "from_program_id": hop.from_program_id,
-            "to_program_id": hop.to_program_id,
-            "day": at_ms // DAY_MS,
-        }
-        added = {
-            "points_out": sign * hop.amount_in,
-            "points_in": sign * (hop.amount_out + hop.bonus),
-            "swaps": sign,
-        }
-        done = connection.execute(
-            swap_day.update()
-            .where(*(swap_day.c[name] == value for name, value in key.items()))
-            .values({name: swap_day.c[name] + value for name, value in added.items()})
-        )
-        if done.rowcount == 0:
-            assert sign > 0, "what is given back was counted before"
-            connection.execute(swap_day.insert().values(key | added))
+def _hops(connection: sa.Connection, quote_id: str) -> Sequence[Any]:
+    return connection.execute(
+        sa.select(quote_hop).where(quote_hop.c.quote_id == quote_id).order_by(quote_hop.c.place)
+    ).all()
+
+
+def _moved(connection: sa.Connection, operation_id: str, hops: int) -> list[int]:
+    """What those legs of a swap that were posted moved: what left, and what stood after each hop."""
+    posted = sa.select(entry.c.leg).where(entry.c.operation_id == operation_id, entry.c.state == "posted")
+    moved = [0] * (hops + 1)
+    ends = sa.select(entry.c.credit, sa.func.sum(entry.c.amount)).where(
+        entry.c.operation_id == operation_id, entry.c.state == "posted"
+    )
+    for credit, points in connection.execute(ends.group_by(entry.c.credit)):
+        moved[hops if credit else 0] = int(points)
+    between = sa.select(leg_hop.c.place, sa.func.sum(leg_hop.c.points)).where(
+        leg_hop.c.operation_id == operation_id, leg_hop.c.leg.in_(posted)
+    )
+    for place, points in connection.execute(between.group_by(leg_hop.c.place)):
+        moved[place + 1] = int(points)
+    return moved
+
+
+def _count(connection: sa.Connection, hop: Any, at_ms: int, change: _Counted) -> None:
+    """Add to the sums of a hop's direction and day, or take away from them."""
+    key = {
+        "from_program_id": hop.from_program_id,
+        "to_program_id": hop.to_program_id,
+        "partner_group": hop.partner_group,
+        "day": at_ms // DAY_MS,
+    }
+    added = {"points_out": change.out, "points_in": change.into, "swaps": change.count}
+    done = connection.execute(
+        swap_day.update()
+        .where(*(swap_day.c[name] == value for name, value in key.items()))
+        .values({name: swap_day.c[name] + value for name, value in added.items()})
+    )
+    if done.rowcount == 0:
+        assert change.count > 0, "what is given back was counted before"
+        connection.execute(swap_day.insert().values(key | added))

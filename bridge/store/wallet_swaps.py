@@ -35,6 +35,11 @@ def outcome(connection: sa.Connection, path: Sequence[str], amount: Points, now_
             raise ClosedToWallets(
                 f"the terms from {source} to {destination} are not open to holders of wallets", field="path"
             )
+        if unbound := agreed.agreed().rules.bound_only_here:
+            raise ClosedToWallets(
+                f"the terms from {source} to {destination} have rules that hold on no chain: {', '.join(unbound)}",
+                field="path",
+            )
         if amount > agreed.wallet_cap:
             raise OverLimit(
                 f"the terms from {source} to {destination} let wallets swap {agreed.wallet_cap:,} points in a period,"

@@ -1,14 +1,18 @@
 """The wiring of the service: what a start makes, and what it leaves alone."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from bridge.bootstrap import OPERATOR_KEY_FILE, DataInUse, Running, SettingsIncomplete
+from bridge.fx.ecb import EcbRates
 from bridge.fx.fixed import InvalidFxFile
 from bridge.posting.setup import SettlementCurrencyFixed, TimesTooLong
 from bridge.settings import Settings
 from bridge.store import chainstate, keys
+
+WAIT_S_MAX = 30
 
 
 def test_operator_key__moved_away__is_not_made_again(tmp_path: Path) -> None:
@@ -56,3 +60,24 @@ def test_fx_file__that_cannot_be_used__stops_the_start_before_anything_is_made(t
     with pytest.raises(InvalidFxFile), Running(Settings(data=data, fx_file=tmp_path / "none.toml")):
         pass
     assert not data.exists()
+
+
+def test_rates_of_exchange__after_the_start__are_read_without_anybody_asking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    load = EcbRates.load
+
+    def slow(bank: EcbRates) -> object:
+        begun.set()
+        assert go_on.wait(WAIT_S_MAX)
+        return load(bank)
+
+    monkeypatch.setattr(EcbRates, "load", slow)
+    with Running(Settings(data=tmp_path)) as service:
+        assert begun.wait(WAIT_S_MAX), "and the start did not wait for it"
+        bank = service.rates
+        assert isinstance(bank, EcbRates) and not bank.is_loaded
+        go_on.set()
+    assert bank.is_loaded, "a stop waits for what was begun"
+    assert not any(thread.name == "rates-of-exchange" for thread in threading.enumerate())

@@ -1,7 +1,7 @@
 """Made-up markets with every kind of rule, and the oracle that tries each of their routes one by one."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, permutations
 from random import Random
 
@@ -67,21 +67,22 @@ def random_world(random: Random, sizes: Sequence[int] = (3, 4, 4, 5, 5, 6)) -> W
 def random_terms(
     random: Random, key: str, source: str, destination: str, sides: Sequence[int] = SIDES, rich: float = 0.5
 ) -> Terms:
+    ratio = Ratio(Points(random.choice(sides)), Points(random.choice(sides)))
     return Terms(
         id=f"trm_{key}",
         source=source,
         destination=destination,
         version=1,
-        ratio=Ratio(Points(random.choice(sides)), Points(random.choice(sides))),
+        ratio=ratio,
         minimum=Points(random.choice((1, 1, 1, 2, 5, 10, 30))),
         increment=Points(random.choice((1, 1, 1, 2, 3, 5, 10))),
         settlement_price=MicroUnits(random.choice((0, 1_000, PRICE_MAX, MICRO_UNITS_MAX // 40_000))),
         effective_at=0,
-        rules=random_rules(random) if random.random() < rich else Rules(),
+        rules=random_rules(random, ratio) if random.random() < rich else Rules(),
     )
 
 
-def random_rules(random: Random) -> Rules:
+def random_rules(random: Random, base: Ratio) -> Rules:
     """A few rules at once, so that the rest stays passable."""
 
     def maybe(chance: float) -> bool:
@@ -95,7 +96,7 @@ def random_rules(random: Random) -> Rules:
         tiers=frozenset({"gold", "blue"}) if maybe(0.1) else frozenset(),
         group="group",
         caps=tuple(_cap(random) for _ in range(random.randint(0, 2))) if maybe(0.4) else (),
-        bonuses=tuple(_bonus(random, place) for place in range(random.randint(1, 3))) if maybe(0.5) else (),
+        bonuses=tuple(_bonus(random, place, base) for place in range(random.randint(1, 3))) if maybe(0.5) else (),
         fees=(PointsFee(Points(random.randint(1, 9))),) if maybe(0.1) else (),
         eligible=Eligible(earned_only=maybe(0.05)),
         received=Received(onward=not maybe(0.1)),
@@ -115,7 +116,7 @@ def _cap(random: Random) -> Cap:
     )
 
 
-def _bonus(random: Random, place: int) -> Bonus:
+def _bonus(random: Random, place: int, base: Ratio) -> Bonus:
     when = When(
         tiers=frozenset({"gold"}) if random.random() < 0.2 else frozenset(),
         at_least=Points(random.choice((10, 50, 100))) if random.random() < 0.4 else None,
@@ -125,7 +126,8 @@ def _bonus(random: Random, place: int) -> Bonus:
     )
     kind = random.choice(("ratio", "share", "per", "flat"))
     if kind == "ratio":
-        return Bonus(f"better {place}", ratio=Ratio(Points(1), Points(random.randint(1, 3))), when=when)
+        better = replace(base, to_units=Points(base.to_units + random.randint(1, 3)))
+        return Bonus(f"better {place}", ratio=better, when=when)
     size = {
         "share": Ratio(Points(100), Points(random.choice((15, 50, 70)))),
         "per": Ratio(Points(random.choice((20, 60))), Points(random.choice((5, 9)))),

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from exchange.errors import BelowMinimum, InvalidAmount, NothingOut
 from exchange.path import Hop, Path
-from exchange.points import MICRO_UNITS_MAX, POINTS_MAX, Points
-from exchange.pricing import Price, price, price_for
+from exchange.points import MICRO_UNITS_MAX, POINTS_MAX, MicroUnits, Points
+from exchange.pricing import Price, price, price_for, price_route, price_route_for
 from exchange.ratio import Ratio
-from exchange.rules import Bonus, Rules
+from exchange.rules import Bonus, MoneyFee, Period, PointsFee, Rules, When
+from exchange.situation import Situation
 from exchange.terms import PRICE_MAX, Terms
 from tests.exchange.strategies import amounts, make_terms, priced_hops, small_terms, whole_step_terms
 from tests.exchange.twin import assert_priced_as_tried, assert_priced_for_as_tried
@@ -206,3 +207,53 @@ def test_price__of_which_only_a_bonus_would_come__names_the_least_that_converts(
     assert price_for(terms, 7).amount_in == 6
     for each in (terms, make_terms(ratio(3, 1))):
         assert Path([Hop(each)]).least_for(0) == 3  # nothing is not enough
+
+
+# -- in every situation in which it may be ----------------------------------------------------
+
+
+NTH = Situation(before={Period.YEAR: 0}), Situation(before={Period.YEAR: 1}), Situation(before={Period.YEAR: 5})
+
+
+@st.composite
+def nth_rules(draw: st.DrawFn) -> Rules:
+    """Bonuses and fees that depend on how many transfers went before."""
+    whens = [When(nth_per=Period.YEAR, nth_from=first, nth_to=last) for first, last in ((1, 1), (2, 4), (3, None))]
+    some = st.integers(1, 40).map(Points)
+    bonuses = [
+        Bonus(str(place), flat=draw(some), when=when)
+        if draw(st.booleans())
+        else Bonus(str(place), share=Ratio(draw(some), draw(some)), when=when)
+        for place, when in enumerate(whens)
+    ]
+    fees = [
+        PointsFee(draw(some), when) if draw(st.booleans()) else MoneyFee("USD", MicroUnits(draw(some)), when=when)
+        for when in whens
+    ]
+    return Rules(bonuses=tuple(bonuses), fees=tuple(fees))
+
+
+def _in_dollars(found: Price) -> int:
+    return sum(one.micro for one in found.fees)
+
+
+@settings(max_examples=60)
+@given(small_terms(), nth_rules(), st.integers(1, 250), st.booleans())
+def test_price__perhaps_in_other_situations__holds_in_all_of_them(
+    terms: Terms, rules: Rules, amount: int, inward: bool
+) -> None:
+    ways = [[Hop(replace(terms, rules=rules), each)] for each in NTH]
+    try:
+        found = (price_route if inward else price_route_for)(ways[0], amount, None, ways[1:])
+    except (BelowMinimum, NothingOut, InvalidAmount):
+        return
+    exact = [Path(each).yield_of(found.amount_in).total for each in ways]
+    assert found.amount_out == min(exact)
+    assert inward or found.amount_out >= amount
+    alone = [price_route(each, found.amount_in) for each in ways]
+    assert found.fee_points == max(each.fee_points for each in alone)
+    assert _in_dollars(found) == max(map(_in_dollars, alone))
+    again = price_route(ways[0], found.amount_in, None, ways[1:])
+    assert (again.amount_in, again.remainder) == (found.amount_in, 0), "nothing less gives as much"
+    if found.nearest_above is not None:
+        assert min(Path(each).yield_of(found.nearest_above).total for each in ways) > found.amount_out

@@ -24,6 +24,7 @@ from exchange.rules import (
     Period,
     PointsFee,
     Received,
+    Rounding,
     Rules,
     TierMinimum,
     When,
@@ -162,3 +163,27 @@ def test_rules__that_demand_whole_blocks__refuse_a_minimum_that_is_none() -> Non
 )
 def test_money_fee__of_an_amount__counts_what_is_begun_up_to_its_ceiling(fee: MoneyFee, amount: int, due: int) -> None:
     assert fee.of(amount) == due
+
+
+@pytest.mark.parametrize(
+    ("rules", "names"),
+    [
+        (Rules(amounts=(Points(5),)), ("amounts",)),
+        (Rules(rounding=Rounding.WHOLE), ("rounding",)),
+        (Rules(tiers=frozenset({"gold"})), ("tiers",)),
+        (Rules(caps=(Cap(Period.DAY, count=1),)), ("caps",)),
+        (Rules(fees=(PointsFee(Points(1)),)), ("fees",)),
+        (Rules(fees=(MoneyFee("EUR", flat=MicroUnits(1)),)), ("fees",)),
+        (Rules(eligible=Eligible(earned_only=True)), ("eligible",)),
+        (Rules(received=Received(onward=False)), ("received",)),
+        (Rules(received=Received(Expiry.INHERITS)), ("received",)),
+        (Rules(tiers=frozenset({"gold"}), fees=(PointsFee(Points(1)),)), ("tiers", "fees")),
+        (Rules(), ()),
+        (Rules(bonuses=(Bonus("spring", flat=Points(1)),), group="A", blocks=True, notice_days=9), ()),
+        (Rules(minimums=(TierMinimum(frozenset({"gold"}), Points(2)),)), ()),
+    ],
+)
+def test_bound_only_here__then_names_what_a_swap_on_the_chain_alone_passes_by(
+    rules: Rules, names: tuple[str, ...]
+) -> None:
+    assert rules.bound_only_here == names

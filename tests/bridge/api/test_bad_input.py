@@ -95,7 +95,7 @@ PREPARED = {"an expired quote", "a quote accepted twice", "too many open quotes"
 @pytest.mark.parametrize("name", [each for each in CASES if each not in PREPARED])
 def test_bad_input__then_has_its_own_problem_and_changes_nothing(trio: Trio, name: str) -> None:
     case, status, slug, field, limit, nearest = CASES[name]
-    who = trio.traveller(points=0)
+    who = trio.traveller()
     trio.world.quiet()
     before = trio.world.ledger()
 

@@ -1,5 +1,7 @@
 """Holders' calls: signed by a key that the service does not have, checked by the contract, relayed and booked."""
 
+from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -8,7 +10,9 @@ from eth_account.messages import encode_typed_data
 
 from bridge.chain import contracts
 from bridge.chain.signin import compact
+from bridge.posting.gatekeeper import Gatekeeper
 from bridge.store.schema import holder_call
+from exchange.cycle import Cycle
 
 from .purses import Purse, hexadecimal, purse
 from .world import World, problem, until
@@ -235,6 +239,38 @@ def test_swap__along_a_path_that_is_not_open__then_is_refused(
     ids = [getattr(getattr(world, name, None), "id", "prg_none") for name in path]
 
     problem(world.coffee.post(ours.path, {"kind": "swap", "points": points, "path": ids}), status, slug)
+
+
+def test_swap__through_a_direction_in_which_points_could_gain__then_is_neither_prepared_nor_relayed(
+    world: World, open_terms: dict[str, Any]
+) -> None:
+    assert open_terms
+    own = _reader(world, 20)
+    call = own.call("swap", 3, path=[world.airline.id])
+    barred = _Barring((world.books.id, world.airline.id))
+
+    with world.other(gatekeeper=barred) as caller:
+        barring = caller(world.books.key)
+        asked = {"kind": "swap", "points": 3, "path": [world.airline.id]}
+        handed_in = {"signature": own.sign(call)}
+        for path, body in ((own.path, asked), (f"{own.path}/{call['id']}/signature", handed_in)):
+            refusal = problem(barring.post(path, body), 409, "direction-closed")
+            assert (refusal["field"], "could gain" in refusal["detail"]) == ("path", True)
+        assert barring.post(own.path, {"kind": "redeem", "points": 1}).status_code == 201
+
+    assert own.hand_in(call).status_code == 202
+    own.done(call)
+
+
+class _Barring(Gatekeeper):
+    """Bars one direction, with the way back."""
+
+    def __init__(self, direction: tuple[str, str]) -> None:
+        super().__init__()
+        self._direction = direction
+
+    def barred(self, *_: object) -> Mapping[tuple[str, str], Cycle]:
+        return {self._direction: Cycle(self._direction, (Fraction(2), Fraction(1)))}
 
 
 def test_swap__of_more_than_the_cap_ever_lets_through__then_422(world: World, open_terms: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import copy
 import datetime
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from eth_account.messages import encode_typed_data
 from eth_hash.auto import keccak
 
 from bridge.chain import contracts
-from bridge.store import quotes
+from bridge.posting.offers import Offer, Offers
+from bridge.store.schema import quote
 
 from .trio import LEAST, TRIO_POINTS, Traveller, Trio
 from .world import Program, problem, unique, until
@@ -74,7 +76,7 @@ def test_quote__with_rules__then_says_everything_and_adds_up(trio: Trio, made: d
 
 
 def test_quote__along_a_path_that_crosses_currencies__then_names_the_rate_and_its_day(trio: Trio) -> None:
-    who = trio.traveller(points=0)
+    who = trio.traveller()
     asked = {"member_id": who.alfa, "to_program_id": trio.bravo.id, "amount_in": 100}
 
     value = trio.alfa.post("/v1/quotes", asked).json()["value"]
@@ -100,8 +102,11 @@ def test_signed__then_the_account_that_the_contract_names_signed_exactly_this(
     assert (domain["chainId"], domain["verifyingContract"].lower()) == (service.chain_id, exchange.lower())
     tokens = [trio.world.operator.get(f"/v1/programs/{each}").json()["token"] for each in made["path"]]
     assert [each.lower() for each in message["path"]] == [each.lower() for each in tokens]
-    assert message["member"] == f"0x{keccak(who.alfa.encode()).hex()}"
-    assert {name: message[name] for name in message if name not in ("path", "member", "deadline")} == {
+    texts = {"member": who.alfa, "receiver": who.charlie, "fees": "USD:500000"}
+    assert {name: message[name] for name in texts} == {
+        name: f"0x{keccak(text.encode()).hex()}" for name, text in texts.items()
+    }
+    assert {name: message[name] for name in message if name not in ("path", "deadline", *texts)} == {
         "id": made["id"],
         "versions": [trio.direct["version"]],
         "amountIn": 2_000,
@@ -127,13 +132,26 @@ def _another(value: Any) -> Any:
 
 @pytest.mark.parametrize(
     "field",
-    ["id", "path", "versions", "member", "amountIn", "amountOut", "bonus", "feePoints", "deadline"],
+    [
+        "id",
+        "path",
+        "versions",
+        "member",
+        "receiver",
+        "amountIn",
+        "amountOut",
+        "bonus",
+        "feePoints",
+        "fees",
+        "deadline",
+    ],
 )
 def test_signed__with_any_field_changed__then_is_nobodys_promise(made: dict[str, Any], field: str) -> None:
     typed_data = copy.deepcopy(made["signed"]["typed_data"])
     message = typed_data["message"]
     assert set(message) == {
-        "id", "path", "versions", "member", "amountIn", "amountOut", "bonus", "feePoints", "deadline"
+        "id", "path", "versions", "member", "receiver", "amountIn", "amountOut", "bonus", "feePoints", "fees",
+        "deadline",
     }  # fmt: skip
     message[field] = _another(message[field])
 
@@ -158,12 +176,35 @@ def test_signed__deadline__then_is_never_later_than_the_quote_can_be_accepted(ma
 def test_quote__whose_signature_was_lost__then_is_signed_the_same_again(trio: Trio, made: dict[str, Any]) -> None:
     """The process may end between keeping an offer and signing it; the same key signs the same."""
     service = trio.world.service
-    found = service.read(lambda connection: quotes.by_id(connection, made["id"]))
-    service.writer.run(lambda connection: quotes.sign(connection, found, None))
+    unsigned = quote.update().where(quote.c.id == made["id"]).values(signature=None, signer=None)
+    service.writer.run(lambda connection: connection.execute(unsigned))
 
     again = trio.alfa.get(f"/v1/quotes/{made['id']}").json()
 
     assert again["signed"] == made["signed"]
+
+
+class _Rotated(Offers):
+    """Another key is the operator's by now."""
+
+    def offer(self, *given: Any) -> Offer:
+        return replace(super().offer(*given), signer=b"\x99" * 20, key_index=0)
+
+
+def test_quote__after_the_operator_was_exchanged__then_names_who_signed_it(trio: Trio, who: Traveller) -> None:
+    service, made = trio.world.service, trio.quote(who, amount_in=100).json()
+    rotated = _Rotated(service.offers._keystore, service.chain_id)
+    with trio.world.other(offers=rotated) as caller:
+        again = caller(trio.alfa.key).get(f"/v1/quotes/{made['id']}").json()
+
+    assert again["signed"] == made["signed"]
+
+
+def test_signed__without_fees_in_money__then_the_hash_is_that_of_nothing(trio: Trio, who: Traveller) -> None:
+    path = [trio.alfa.id, trio.bravo.id, trio.charlie.id]
+    message = trio.quote(who, amount_in=200, path=path).json()["signed"]["typed_data"]["message"]
+
+    assert message["fees"] == f"0x{keccak(b'').hex()}"
 
 
 def test_swap__of_a_quote__then_is_what_was_promised_though_terms_and_values_changed(trio: Trio) -> None:
@@ -231,7 +272,7 @@ def test_swap__over_two_hops__then_is_one_operation(trio: Trio) -> None:
 
 
 def test_quote__by_the_best_route__then_leads_along_it(trio: Trio) -> None:
-    who = trio.traveller(points=0)
+    who = trio.traveller()
 
     points, hops = (trio.quote(who, amount_in=1_000, route=route).json() for route in ("points", "hops"))
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .world import World, problem
+from .world import CUSTOMER_POINTS, World, problem
 
 
 def _ask(world: World, member_id: str, **more: Any) -> Any:
@@ -89,9 +89,11 @@ def test_quote__to_the_own_or_no_program__then_is_refused(world: World, customer
     assert own.status_code == 409
 
 
-def test_quote__for_more_than_there_is__then_is_made_all_the_same(world: World, customer: Any) -> None:
-    """An offer holds nothing; only accepting it does."""
-    assert _ask(world, customer.coffee, amount_in=300_000).status_code == 201
+def test_quote__for_more_than_there_is__then_409_with_what_there_is(world: World, customer: Any) -> None:
+    """An offer holds nothing, but what it takes of caps is kept from everybody else."""
+    refusal = problem(_ask(world, customer.coffee, amount_in=300_000), 409, "insufficient-points")
+
+    assert (refusal["field"], refusal["limit"]) == ("amount_in", CUSTOMER_POINTS)
 
 
 def test_quote__after_its_deadline__then_is_expired(world: World, customer: Any) -> None:

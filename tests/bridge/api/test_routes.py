@@ -56,7 +56,7 @@ def test_routes__then_a_quote_along_one_is_the_same_and_firm(trio: Trio, who: Tr
 
 
 def test_routes__of_a_member__then_what_is_left_of_the_caps_counts(trio: Trio) -> None:
-    who = trio.traveller(points=0)
+    who = trio.traveller()
     assert trio.quote(who, amount_in=6_000).status_code == 201, "which reserves most of 8,000 a year"
 
     for_anybody = _routes(trio, amount_in=4_000, hops_max=1)
@@ -75,6 +75,18 @@ def test_routes__then_nothing_is_kept(trio: Trio) -> None:
     _routes(trio, amount_in=1_000, count=3)
 
     assert trio.world.ledger() == before
+
+
+def test_routes__of_a_member_of_another_program_than_the_source__then_says_nothing_of_what_is_used(trio: Trio) -> None:
+    who = trio.traveller()
+    asked = {"from_program_id": trio.alfa.id, "to_program_id": trio.charlie.id, "amount_in": 4_000}
+
+    for caller in (trio.bravo, trio.world.operator):
+        refusal = problem(caller.get("/v1/routes", **asked, member_id=who.bravo), 404, "unknown-member")
+        assert refusal["field"] == "member_id"
+    problem(trio.bravo.get("/v1/routes", **asked, member_id=who.alfa), 404, "unknown-member")
+
+    assert trio.world.operator.get("/v1/routes", **asked, member_id=who.alfa).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -112,9 +112,9 @@ def test_swap__of_more_than_there_is__then_409_with_what_there_is(world: World) 
 
 def test_swap__of_points_not_yet_on_the_chain__then_409_until_they_are(world: World) -> None:
     customer = world.customer()
-    quote_id = _quote(world, customer, 1200)
     with world.posting_stopped():
         earned = world.coffee.earn(customer.coffee, 500)
+        quote_id = _quote(world, customer, 1200)
         refusal = problem(_swap(world, quote_id), 409, "points-not-final")
     world.final(earned["id"])
 

@@ -52,10 +52,12 @@ PROMISE = Promise(
     path=PATH,
     versions=[2, 7],
     member_id="mbr_1",
+    to_member_id="mbr_2",
     amount_in=99,
     amount_out=40,
     bonus=7,
     fee_points=5,
+    fees=[("USD", 500_000), ("EUR", 2**60)],
     deadline=1_900_000_000,
 )
 
@@ -102,13 +104,16 @@ CASES = {
         typed_data.quote(EXCHANGE, PROMISE),
         by_hand(
             EXCHANGE,
-            b"Quote(string id,address[] path,uint256[] versions,bytes32 member,uint256 amountIn,uint256 amountOut,"
-            b"uint256 bonus,uint256 feePoints,uint256 deadline)",
+            b"Quote(string id,address[] path,uint256[] versions,bytes32 member,bytes32 receiver,uint256 amountIn,"
+            b"uint256 amountOut,uint256 bonus,uint256 feePoints,bytes32 fees,uint256 deadline)",
             keccak(b"quo_1"),
             path_id(PATH),
             keccak(word("uint256", 2) + word("uint256", 7)),
             keccak(b"mbr_1"),
-            *(word("uint256", number) for number in (99, 40, 7, 5, 1_900_000_000)),
+            keccak(b"mbr_2"),
+            *(word("uint256", number) for number in (99, 40, 7, 5)),
+            keccak(b"EUR:1152921504606846976,USD:500000"),
+            word("uint256", 1_900_000_000),
         ),
     ),
 }
@@ -153,5 +158,18 @@ def test_quote__for_another_chain_than_a_local_one__is_not_signed_with_public_ke
         WellKnownKeys(CHAIN_ID).sign_typed_data(1, data)
 
 
-def test_quote__then_says_nothing_of_the_member_but_a_hash() -> None:
-    assert "mbr_1" not in json.dumps(typed_data.quote(EXCHANGE, PROMISE))
+def test_quote__then_says_nothing_of_the_members_but_a_hash() -> None:
+    assert "mbr_" not in json.dumps(typed_data.quote(EXCHANGE, PROMISE))
+
+
+@pytest.mark.parametrize(
+    ("fees", "text"),
+    [
+        ([], ""),
+        ([("USD", 5)], "USD:5"),
+        ([("USD", 5), ("EUR", 7)], "EUR:7,USD:5"),
+        ([("USD", 5), ("USD", 40)], "USD:40,USD:5"),
+    ],
+)
+def test_fees_text__then_is_the_same_in_any_order(fees: list[tuple[str, int]], text: str) -> None:
+    assert typed_data.fees_text(fees) == typed_data.fees_text(fees[::-1]) == text

@@ -1,6 +1,7 @@
 """The gate in step with the ledger: what counts of a direction, and what happens to a cycle that is there already."""
 
 from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 
 import pytest
@@ -10,14 +11,21 @@ from bridge.fx.ecb import EcbRates
 from bridge.posting import setup
 from bridge.posting.gatekeeper import Gatekeeper
 from bridge.posting.market import MarketKeeper
-from bridge.posting.vetting import NARROW_CYCLE, SPLITTING_PAYS, Vetting
+from bridge.posting.vetting import (
+    NARROW_CYCLE,
+    RATE_AGE_DAYS,
+    SPLITTING_PAYS,
+    STALE_RATE,
+    WALLETS_UNRULED,
+    Vetting,
+)
 from bridge.store import terms
 from bridge.store.programs import Program
 from bridge.store.terms import Proposal
-from exchange.errors import DirectionClosed, GainingCycle, InvertedRatio, TermsStateConflict
+from exchange.errors import DirectionClosed, GainingCycle, InvalidTerms, InvertedRatio, TermsStateConflict
 from exchange.points import Points
 from exchange.ratio import Ratio
-from exchange.rules import Bonus, Rules, When
+from exchange.rules import Bonus, PointsFee, Received, Rules, When
 from tests.bridge.store.ledgers import Ledger
 
 DAY_MS = 86_400_000
@@ -130,6 +138,56 @@ def test_propose__of_terms_under_which_splitting_pays__then_is_taken_with_a_warn
 
     assert [each.type for each in vetted.warnings] == [SPLITTING_PAYS]
     assert "welcome" in vetted.warnings[0].detail
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        Rules(tiers=frozenset({"gold"})),
+        Rules(fees=(PointsFee(Points(1)),)),
+        Rules(received=Received(onward=False)),
+    ],
+)
+def test_propose__of_terms_open_to_wallets_with_rules_that_bind_no_wallet__then_is_refused(
+    desk: Desk, air: Program, box: Program, rules: Rules
+) -> None:
+    wanted = desk.wanted(air, box, (3, 1), rules)
+    assert not desk.ledger.ask(desk.vetting.proposed, wanted, desk.ledger.now_ms).warnings
+
+    with pytest.raises(InvalidTerms, match=rules.bound_only_here[0]) as refused:
+        desk.ledger.ask(desk.vetting.proposed, replace(wanted, wallet_cap=1), desk.ledger.now_ms)
+
+    assert (refused.value.field, refused.value.limit, refused.value.nearest) == ("wallet_cap", 0, 0)
+
+
+@pytest.mark.parametrize(("wallet_cap", "minimum", "increment", "warned"), [
+    (9, 2, 1, True), (9, 1, 2, True), (9, 1, 1, False), (0, 2, 2, False)
+])  # fmt: skip
+def test_propose__of_terms_open_to_wallets_with_a_minimum_or_increment__then_is_taken_with_a_warning(
+    desk: Desk, air: Program, box: Program, wallet_cap: int, minimum: int, increment: int, warned: bool
+) -> None:
+    wanted = replace(desk.wanted(air, box, (3, 1)), wallet_cap=wallet_cap, minimum=minimum, increment=increment)
+
+    vetted = desk.ledger.ask(desk.vetting.proposed, wanted, desk.ledger.now_ms)
+
+    assert (WALLETS_UNRULED in [each.type for each in vetted.warnings]) == warned
+
+
+@pytest.mark.parametrize(("age", "warned"), [(RATE_AGE_DAYS, False), (RATE_AGE_DAYS + 1, True)])
+def test_propose__of_a_price_at_an_old_rate_of_exchange__then_is_taken_with_a_warning_that_names_the_day(
+    desk: Desk, air: Program, box: Program, age: int, warned: bool
+) -> None:
+    last = EcbRates().rate("EUR", "USD", date.max).date
+    desk.ledger.now_ms = int(datetime.combine(last + timedelta(days=age), time(12), UTC).timestamp()) * 1000
+    wanted = replace(desk.wanted(air, box, (3, 1)), settlement_price_micro=10_000, currency="EUR")
+
+    vetted = desk.ledger.ask(desk.vetting.proposed, wanted, desk.ledger.now_ms)
+
+    told = [each.detail for each in vetted.warnings if each.type == STALE_RATE]
+    assert (len(told) == 1) == warned and all(last.isoformat() in each for each in told)
+    row = desk.ledger.do(setup.propose, vetted.proposal, desk.vetting, desk.ledger.now_ms)
+    consented = desk.ledger.ask(desk.vetting.consented, row, desk.ledger.now_ms + DAY_MS)
+    assert [each.detail for each in consented if each.type == STALE_RATE] == told
 
 
 def test_consent__then_the_gate_is_asked_again(desk: Desk, air: Program, box: Program) -> None:

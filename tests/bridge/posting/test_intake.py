@@ -1,8 +1,10 @@
 """Intake: what a block says of our batches, of what set the contracts up, and of what was not ours."""
 
 import json
+from itertools import permutations
 
 import pytest
+import sqlalchemy as sa
 
 from bridge.chain import contracts
 from bridge.chain.contracts import path_id
@@ -25,7 +27,7 @@ from bridge.posting import intake, setup
 from bridge.posting.gatekeeper import Gatekeeper
 from bridge.posting.intake import BlockReport, Seen
 from bridge.posting.vetting import Vetting
-from bridge.store import batches, chainstate, limits, programs, terms
+from bridge.store import batches, chainstate, limits, programs, streams, terms
 from bridge.store.batches import Control
 from bridge.store.lanes import LaneId
 from bridge.store.members import Member
@@ -90,6 +92,23 @@ def test_block__with_a_settlement_that_nobody_froze__trips_the_breaker(
     office.chain.mine(events=[(EXCHANGE, Settled(name, 1, b"\6" * 32, 5, 5))])
     office.follow()
     assert office.breaker is not None and "sequence 1" in office.breaker
+
+
+def test_settlement__in_a_ledger_of_many_paths__is_found_by_one_question(
+    office: Office, air: Program, box: Program, car: Program
+) -> None:
+    tokens = {one.id: one.deployed_token for one in (air, box, car)}
+    paths = [list(each) for length in (2, 3) for each in permutations(tokens, length)]
+    for path in paths:
+        office.ledger.do(streams.for_path, path)
+    asked: list[str] = []
+    with office.ledger.database.read() as connection:
+        sa.event.listen(connection, "before_cursor_execute", lambda *told: asked.append(told[2]))
+        for path in paths:
+            settled = Settled(path_id([tokens[one] for one in path]), 1, bytes(32), 5, 5)
+            found = intake._stream_of(connection, Seen(EXCHANGE, bytes(32), settled))
+            assert found is not None and found.programs == path
+    assert sum(each.startswith("SELECT") for each in asked) == len(paths)
 
 
 def test_block__in_which_our_transaction_reverted__is_noted_and_posts_nothing(office: Office, ann: Member) -> None:

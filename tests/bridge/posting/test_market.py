@@ -3,6 +3,7 @@
 import random
 import threading
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from bridge.posting.market import MarketKeeper
 from bridge.store import terms
 from bridge.store.programs import Program
 from exchange.errors import DirectionClosed, NoTerms
+from exchange.gate import Gate
 from exchange.ratio import Ratio
 from tests.bridge.store.ledgers import Ledger
 
@@ -141,3 +143,66 @@ def test_market__opened_by_many_threads__then_each_sees_all_of_it(
         thread.join()
 
     assert seen == [6] * 8
+
+
+@pytest.mark.parametrize(
+    ("where", "what"),
+    [
+        (terms, "changed_since"),
+        (Gatekeeper, "_set"),
+        (MarketKeeper, "_note"),
+        (MarketKeeper, "_settle"),
+    ],
+)
+@pytest.mark.parametrize("by_itself", [True, False])
+def test_market__when_a_reader_fails_while_it_follows__then_the_next_one_is_in_step(
+    ledger: Ledger,
+    air: Program,
+    box: Program,
+    car: Program,
+    monkeypatch: pytest.MonkeyPatch,
+    where: Any,
+    what: str,
+    by_itself: bool,
+) -> None:
+    """What a reader took off a timeline, or read of the ledger, is not lost with it."""
+    keeper = MarketKeeper(Gatekeeper())
+    ledger.agree(air, box, (2, 1))
+    ledger.agree(air, box, (3, 1), version=2, effective_ms=ledger.now_ms + DAY_MS)
+    assert ratio_in(ledger, keeper, air, box) == "2:1"
+    if by_itself:
+        ledger.now_ms += DAY_MS
+        ledger.agree(air, car, (7, 1))
+    else:
+        ledger.agree(air, box, (3, 1), version=3)
+
+    def fails(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(where, what, fails)
+        with pytest.raises(OSError, match="the disk is full"):
+            ratio_in(ledger, keeper, air, box)
+
+    assert ratio_in(ledger, keeper, air, box) == "3:1"
+
+
+def test_market__when_a_reader_fails_while_a_cycle_goes__then_its_direction_comes_back(
+    ledger: Ledger, air: Program, box: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper = MarketKeeper(Gatekeeper())
+    ledger.agree(air, box, (1, 2))
+    ledger.agree(box, air, (1, 1))
+    assert ratio_in(ledger, keeper, box, air) is None, "barred"
+    ledger.agree(air, box, (1, 1), version=2)
+
+    def fails(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    for where, what in ((Gate, "withdraw"), (Gate, "put"), (MarketKeeper, "_settle")):
+        with monkeypatch.context() as failing:
+            failing.setattr(where, what, fails)
+            with pytest.raises(OSError, match="the disk is full"):
+                ratio_in(ledger, keeper, air, box)
+
+    assert (ratio_in(ledger, keeper, air, box), ratio_in(ledger, keeper, box, air)) == ("1:1", "1:1")

@@ -72,6 +72,20 @@ def test_consent__while_an_adopted_version_waits__comes_after_it_began(
     assert _due_ms(office, _proposed(office, air, box)) == change_ms + notice.CLOCK_LAG_MS
 
 
+@pytest.mark.parametrize("days_before", [0, 90])
+def test_consent__where_an_announced_change_promised_notice__waits_for_it_from_when_that_begins(
+    office: Office, air: Program, box: Program, days_before: int
+) -> None:
+    office.ledger.agree(air, box, rules=Rules(notice_days=days_before))
+    change_ms = office.ledger.now_ms + DAY_MS
+    office.ledger.agree(air, box, version=2, effective_ms=change_ms, rules=Rules(notice_days=60))
+    row = _proposed(office, air, box)
+    from_now_ms, from_then_ms = office.ledger.now_ms + days_before * DAY_MS, change_ms + 60 * DAY_MS
+    assert _due_ms(office, row) == max(from_now_ms, from_then_ms) - NOTICE_MS + notice.CLOCK_LAG_MS
+    office.ledger.now_ms = change_ms
+    assert _due_ms(office, row) == from_then_ms - NOTICE_MS + notice.CLOCK_LAG_MS, "once in force it says the same"
+
+
 def test_consent__before_its_time__is_queued_and_not_signed(office: Office, air: Program, box: Program) -> None:
     row = _proposed(office, air, box, office.ledger.now_ms + DAY_MS)
     nothing_speaks_against = create_autospec(Vetting, instance=True)

@@ -29,6 +29,7 @@ class Counter:
         gatekeeper = Gatekeeper()
         self.quoting = Quoting(MarketKeeper(gatekeeper), gatekeeper, Vetting(gatekeeper, EcbRates()))
         self.ann = ledger.link(ledger.member(air, "ann"), ledger.member(car, "ann")).members[0]
+        ledger.earn(self.ann, 100_000)
 
     def routes(
         self, amount_in: int | None, amount_out: int | None = None, who: Member | None = None, **more: object
@@ -156,3 +157,17 @@ def test_routes__from_or_to_no_program__then_404(counter: Counter) -> None:
     with pytest.raises(UnknownProgram):
         counter.ledger.ask(counter.quoting.routes, Search("prg_none", counter.car.id, 1, None), counter.ledger.now_ms)
     assert counter.ledger.ask(members.by_id, counter.ann.id).id == counter.ann.id
+
+
+def test_routes__with_a_tier__then_count_it_only_in_terms_of_the_first_program(
+    counter: Counter, air: Program, box: Program, car: Program
+) -> None:
+    gold = Rules(bonuses=(Bonus("gold", flat=Points(7), when=When(tiers=frozenset({"gold"}))),))
+    counter.ledger.agree(air, box)
+    counter.ledger.agree(box, car, rules=gold)
+    for who in (None, counter.ann):
+        assert counter.routes(50, who=who, tier="gold")[0].price.amount_out == 50
+    counter.ledger.agree(air, car, rules=gold)
+    for who in (None, counter.ann):
+        tier = "gold" if who is None else None
+        assert counter.routes(50, who=who, tier=tier)[0].price.amount_out == (57 if who is None else 50)

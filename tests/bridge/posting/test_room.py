@@ -7,7 +7,7 @@ import pytest
 from bridge.chain.contracts import Bounds, Limit, LimitNow
 from bridge.posting import room
 from bridge.posting.poster import LOOK_AGAIN_MS
-from bridge.store import batches, events, limits, terms
+from bridge.store import batches, events, limits, programs, terms
 from bridge.store.batches import Batch
 from bridge.store.members import Member
 from bridge.store.programs import Program
@@ -277,3 +277,86 @@ def _counterpart(office: Office, number: str, program: Program) -> Member:
     from bridge.store import members
 
     return office.ledger.ask(members.find, program.id, member_id=None, member_number=number)
+
+
+@pytest.fixture
+def eve(office: Office, ann: Member, air: Program, box: Program) -> Member:
+    """Another member of AIR with points, beside `ann`."""
+    eve = office.ledger.link(office.ledger.member(air, "eve"), office.ledger.member(box, "eve")).members[0]
+    for one in (ann, eve):
+        office.ledger.earn(one, 500)
+    office.settle()
+    return eve
+
+
+def _spendable(office: Office, who: Member) -> list[int]:
+    return [one.balance.available for one in office.ledger.accounts(who)]
+
+
+def _lower_credit(office: Office, program: Program, limit_micro: int) -> None:
+    office.ledger.do(programs.may_owe, program.id, limit_micro)
+    office.chain.credit_limits[program.deployed_token] = limit_micro
+
+
+def test_step__of_one_swap_over_a_lowered_cap__fails_it_at_once_so_that_others_go_on(
+    office: Office, ann: Member, eve: Member, air: Program, box: Program
+) -> None:
+    """Caps of a version are only ever lowered, so the swap could wait for ever."""
+    lone = office.ledger.swap(ann, box, 200)
+    behind = office.ledger.swap(eve, box, 100)
+    office.ledger.do(terms.lower_caps, air.id, box.id, 1, managed_cap=100, wallet_cap=0)
+    office.chain.caps[air.deployed_token, box.deployed_token] = 100
+    for _ in range(2):
+        office.poster.step()
+    office.settle()
+    assert office.states(lone, behind) == ["failed", "final"]
+    assert "cap" in str(office.ledger.operation(lone).reason)
+    assert _spendable(office, ann) == [500]
+    assert office.ledger.ask(batches.count_throttled) == 0
+
+
+def test_step__of_one_swap_over_the_whole_credit_limit__fails_it_once_its_batchs_time_is_over(
+    office: Office, ann: Member, eve: Member, air: Program, box: Program
+) -> None:
+    """The limit may be raised, and points may come back: that is waited for as long as a batch lives."""
+    lone = office.ledger.swap(ann, box, 200)
+    behind = office.ledger.swap(eve, box, 100)
+    _lower_credit(office, air, 600)
+    for _ in range(3):
+        _pass(office, 2)
+        office.post()
+    assert office.states(lone, behind) == ["accepted", "accepted"]
+    assert _throttled(office, lone) == {"limit": "credit", "needed": 700, "available": 600}
+    _pass(office, BATCH_LIFE_S + 2)
+    office.poster.step()
+    office.settle()
+    assert office.states(lone, behind) == ["failed", "final"]
+    assert "owe" in str(office.ledger.operation(lone).reason)
+    assert _spendable(office, ann) == [500]
+
+
+def test_step__of_one_swap_within_the_credit_limit_that_finds_no_room__waits_on(
+    office: Office, ann: Member, eve: Member, air: Program, box: Program
+) -> None:
+    _lower_credit(office, air, 700)
+    office.ledger.swap(eve, box, 100)
+    office.settle()
+    late = office.ledger.swap(ann, box, 200)
+    for _ in range(2):
+        office.poster.step()
+        _pass(office, BATCH_LIFE_S + 2)
+    office.poster.step()
+    assert office.states(late) == ["accepted"]
+    assert _throttled(office, late) == {"limit": "credit", "needed": 700, "available": 350}
+
+
+def test_step__of_one_swap_over_the_credit_limit_of_a_program_that_is_owed__goes_out(
+    office: Office, ann: Member, air: Program, box: Program
+) -> None:
+    office.ledger.earn(ann, 500)
+    office.settle()
+    office.chain.state.positions[air.deployed_token] = 100
+    swap = office.ledger.swap(ann, box, 200)
+    _lower_credit(office, air, 600)
+    office.settle()
+    assert office.states(swap) == ["final"]

@@ -206,13 +206,20 @@ def test_accept__without_points_for_the_fee__changes_nothing(
     ledger: Ledger, ann: Member, air: Program, box: Program
 ) -> None:
     ledger.agree(air, box, rules=BOTH)
-    offer = ledger.quote(ann, box, 96)
     before = ledger.everything()
-    with pytest.raises(InsufficientPoints, match="101 points"):
+    with pytest.raises(InsufficientPoints, match="101 points") as refused:
+        ledger.quote(ann, box, 96)
+    assert (refused.value.field, refused.value.limit, refused.value.nearest) == ("amount_in", 100, 95)
+    assert ledger.everything() == before
+    offer = ledger.quote(ann, box, 95)
+    ledger.redeem(ann, 1)
+    before = ledger.everything()
+    with pytest.raises(InsufficientPoints, match="100 points"):
         ledger.accept(offer)
     assert ledger.everything() == before
-    ledger.accept(ledger.quote(ann, box, 95))
-    assert ledger.lots(ann) == [0]
+    ledger.earn(ann, 1)
+    ledger.accept(offer)
+    assert ledger.lots(ann) == [0, 0]
 
 
 def test_accept__of_a_fee__may_take_points_that_are_still_in_the_queue(

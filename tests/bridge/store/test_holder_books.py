@@ -12,9 +12,11 @@ from bridge.store.ids import new_id
 from bridge.store.members import Member
 from bridge.store.programs import Program
 from bridge.store.schema import entry, lot, lot_take, operation
+from bridge.store.wallet_swaps import ClosedToWallets
 from bridge.store.wallets import Wallet
 from bridge.store.wallets import by_id as wallet_by_id
-from exchange.points import POINTS_MAX
+from exchange.points import POINTS_MAX, Points
+from exchange.rules import Bonus, Rules
 from tests.bridge.store.ledgers import DAY_MS, EXCHANGE, Ledger
 
 OTHER = b"\x5b" * 20
@@ -191,6 +193,20 @@ def test_swap__under_a_calls_number__then_is_the_call_only_where_it_led_as_signe
     found = ledger.ask(holder_calls.by_id, call.id)
     assert (found.state, found.operation_id is not None) == (state, state == holder_calls.FINAL)
     assert ledger.ask(wallet_by_id, wallet.id).points == 50, "what the chain did is booked either way"
+
+
+def test_swap__where_the_terms_have_rules_that_bind_no_wallet__then_no_call_is_made(
+    ledger: Ledger, air: Program, box: Program, wallet: Wallet
+) -> None:
+    wish = Wish(holder_calls.SWAP, 50, ledger.now_ms // 1000 + 900, (air.id, box.id))
+    ledger.agree(air, box, (2, 1), wallet_cap=50, rules=Rules(tiers=frozenset({"gold"})))
+
+    with pytest.raises(ClosedToWallets, match="tiers"):
+        _call(ledger, wallet, wish)
+
+    plus = Rules(bonuses=(Bonus("spring", flat=Points(5)),))
+    ledger.agree(air, box, (2, 1), wallet_cap=50, rules=plus, version=2)
+    assert _call(ledger, wallet, wish).min_out == 25, "a bonus takes nothing away, and is not theirs"
 
 
 def test_deposit__under_a_calls_number__then_is_the_call_only_at_its_own_reference(

@@ -557,20 +557,20 @@ def _extras_follow_their_swap(connection: sa.Connection, *, skips: bool) -> None
 
 
 def _days_are_what_was_swapped(connection: sa.Connection) -> None:
-    """The sums by day are those of the quotes that were accepted and whose swap did not fail."""
-    columns = quote_hop.c.from_program_id, quote_hop.c.to_program_id
+    """The sums by day are those of the quotes that were accepted, but for what failed of their swaps."""
+    columns = quote_hop.c.from_program_id, quote_hop.c.to_program_id, quote_hop.c.partner_group
     rows = connection.execute(
-        sa.select(*columns, quote.c.accepted_ms, quote_hop.c.amount_in, quote_hop.c.amount_out, quote_hop.c.bonus)
+        sa.select(*columns, quote.c.accepted_ms, quote_hop.c.used_out, quote_hop.c.used_in)
         .join(quote, quote.c.id == quote_hop.c.quote_id)
         .where(quote.c.accepted_ms.is_not(None), quote.c.failed.is_(False))
     )
-    sums: Counter[tuple[str, str, int, str]] = Counter()
-    for source, destination, accepted_ms, out, into, bonus in rows:
-        for name, added in (("points_out", out), ("points_in", into + bonus), ("swaps", 1)):
-            sums[source, destination, accepted_ms // DAY_MS, name] += added
+    sums: Counter[tuple[str, str, str, int, str]] = Counter()
+    for source, destination, group, accepted_ms, out, into in rows:
+        for name, added in (("points_out", out), ("points_in", into), ("swaps", 1)):
+            sums[source, destination, group, accepted_ms // DAY_MS, name] += added
     counted = Counter(
         {
-            (row.from_program_id, row.to_program_id, row.day, name): row._mapping[name]
+            (row.from_program_id, row.to_program_id, row.partner_group, row.day, name): row._mapping[name]
             for row in connection.execute(sa.select(swap_day))
             for name in ("points_out", "points_in", "swaps")
         }

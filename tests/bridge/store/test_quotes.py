@@ -2,16 +2,18 @@
 
 import pytest
 
-from bridge.store import links, quotes
+from bridge.store import links, programs, quotes
 from bridge.store.members import Member
 from bridge.store.programs import Program
 from bridge.store.quotes import EXPIRED, OPEN, USED, QuoteRequest
 from exchange.errors import (
     BelowMinimum,
     DirectionClosed,
+    InsufficientPoints,
     NoTerms,
     NothingOut,
     NotLinked,
+    OverLimit,
     ProgramNotActive,
     UnknownQuote,
 )
@@ -20,8 +22,9 @@ from tests.bridge.store.ledgers import FIRMNESS, Ledger
 
 @pytest.fixture
 def ann(ledger: Ledger, air: Program, box: Program) -> Member:
-    """A member of AIR who is linked to one of BOX."""
+    """A member of AIR with 1,000 points, who is linked to one of BOX."""
     ann, ben = ledger.member(air, "ann"), ledger.member(box, "ben")
+    ledger.earn(ann, 1_000)
     return next(one for one in ledger.link(ann, ben).members if one.id == ann.id)
 
 
@@ -96,7 +99,6 @@ def test_state__over_time__is_open_then_expired(ledger: Ledger, ann: Member, air
 
 def test_state__of_an_accepted_offer__is_used(ledger: Ledger, ann: Member, air: Program, box: Program) -> None:
     ledger.agree(air, box)
-    ledger.earn(ann, 10)
     ledger.post(air)
     offer = ledger.quote(ann, box, 10)
     operation_id = ledger.accept(offer)
@@ -115,7 +117,74 @@ def test_by_id__of_another_program__is_unknown(ledger: Ledger, ann: Member, air:
 
 def test_create__holds__nothing(ledger: Ledger, ann: Member, air: Program, box: Program) -> None:
     ledger.agree(air, box)
-    before = ledger.everything("quote", "quote_hop")
+    before = ledger.everything("quote", "quote_hop", "quote_customer")
     ledger.quote(ann, box, 10)
-    assert ledger.everything("quote", "quote_hop") == before
+    assert ledger.everything("quote", "quote_hop", "quote_customer") == before
     assert ledger.ask(links.counterpart, ann, box.id).member_number == "ben"
+
+
+# -- what is refused because it could never be ------------------------------------------------
+
+
+def test_create__of_more_than_the_member_has__is_refused(
+    ledger: Ledger, ann: Member, air: Program, box: Program
+) -> None:
+    """Points that wait for the chain count; those that are held do not."""
+    ledger.agree(air, box, (3, 2))
+    assert ledger.quote(ann, box, 1_000).amount_in == 999
+    ledger.redeem(ann, 400)
+    with pytest.raises(InsufficientPoints) as refused:
+        ledger.quote(ann, box, 700)
+    assert (refused.value.field, refused.value.limit, refused.value.nearest) == ("amount_in", 600, 600)
+    with pytest.raises(InsufficientPoints) as refused:
+        ledger.do(quotes.create, air.id, QuoteRequest(ann.id, None, box.id, None, 401), FIRMNESS, ledger.now_ms)
+    assert (refused.value.field, refused.value.limit, refused.value.nearest) == ("amount_out", 400, 400)
+    assert ledger.quote(ann, box, 600).amount_in == ledger.quote(ann, box, 600).amount_in
+
+
+def test_create__of_more_than_the_member_has__names_no_nearest_where_none_passes(
+    ledger: Ledger, ann: Member, air: Program, box: Program
+) -> None:
+    ledger.agree(air, box, minimum=1_001)
+    with pytest.raises(InsufficientPoints) as refused:
+        ledger.quote(ann, box, 1_001)
+    assert (refused.value.limit, refused.value.nearest) == (1_000, None)
+
+
+def test_create__of_more_than_a_program_may_ever_owe__is_refused(
+    ledger: Ledger, ann: Member, air: Program, box: Program
+) -> None:
+    ledger.agree(air, box, price=7)
+    ledger.do(programs.may_owe, air.id, 700)
+    assert ledger.quote(ann, box, 100).settlement_micro == 700
+    with pytest.raises(OverLimit, match="AIR would come to owe 707 micro-units") as refused:
+        ledger.quote(ann, box, 101)
+    assert (refused.value.field, refused.value.limit) == ("amount_in", 700)
+
+
+def test_create__along_a_path__asks_of_programs_between_only_what_they_pass_on_for_more(
+    ledger: Ledger, ann: Member, air: Program, box: Program, car: Program
+) -> None:
+    ben = ledger.ask(links.counterpart, ann, box.id)
+    ledger.link(ben, ledger.member(car, "cat"))
+    ann = ledger.ask(links.counterpart, ben, air.id)
+    ledger.agree(air, box, price=7)
+    ledger.agree(box, car, price=9)
+    ledger.do(programs.may_owe, box.id, 200)
+    assert ledger.quote(ann, car, 100, through=[box]).amount_in == 100
+    with pytest.raises(OverLimit, match="BOX would come to owe 202 "):
+        ledger.quote(ann, car, 101, through=[box])
+
+
+def test_accept__of_more_than_a_program_may_owe_by_then__is_refused(
+    ledger: Ledger, ann: Member, air: Program, box: Program
+) -> None:
+    ledger.agree(air, box, price=7)
+    ledger.post(air)
+    offer = ledger.quote(ann, box, 100)
+    ledger.do(programs.may_owe, air.id, 699)
+    before = ledger.everything()
+    with pytest.raises(OverLimit) as refused:
+        ledger.accept(offer)
+    assert (refused.value.field, refused.value.limit) == ("quote_id", 699)
+    assert ledger.everything() == before

@@ -3,6 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
+from bridge.chain import contracts
 from bridge.store import lanes, programs, streams
 from bridge.store.programs import Program
 from bridge.store.schema import program
@@ -57,3 +58,17 @@ def test_next_key_index__with_a_key_that_stands_by_above_all_lanes__is_above_it(
     with ledger.database.write() as connection:
         connection.execute(program.update().where(program.c.id == air.id).values(standby_key_index=highest))
     assert ledger.ask(lanes.next_key_index) == highest + 1
+
+
+def test_by_path_id__of_a_path_in_use__finds_it_by_the_contracts_name(
+    ledger: Ledger, air: Program, box: Program, car: Program
+) -> None:
+    paths = [[air, box], [box, air], [air, box, car]]
+    for path in paths:
+        made = ledger.do(streams.for_path, [one.id for one in path])
+        assert made.path_id == contracts.path_id([one.deployed_token for one in path])
+    for path in paths:
+        found = ledger.ask(streams.by_path_id, contracts.path_id([one.deployed_token for one in path]))
+        assert found is not None and found.programs == [one.id for one in path]
+    assert ledger.ask(streams.by_path_id, contracts.path_id([car.deployed_token, air.deployed_token])) is None
+    assert ledger.ask(streams.for_program, air.id).path_id is None

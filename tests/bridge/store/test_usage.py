@@ -1,5 +1,6 @@
 """Usage: what caps reserve, use and give back, and who counts together."""
 
+import struct
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -8,17 +9,17 @@ from functools import partial
 import pytest
 import sqlalchemy as sa
 
-from bridge.store import links, outcomes, quotes, swaps, usage
+from bridge.store import links, outcomes, quotes, swaps, terms, usage
 from bridge.store.members import Member
 from bridge.store.programs import Program
 from bridge.store.quotes import Firmness, Quote, QuoteRequest
-from bridge.store.schema import quote, swap_day
+from bridge.store.schema import entry, quote, quote_hop, swap_day
 from bridge.store.usage import DAY_MS, Customer
 from bridge.store.writer import LedgerWriter
-from exchange.errors import OverCap, SarrafError, TooManyQuotes
+from exchange.errors import DirectionClosed, OverCap, SarrafError, TooManyQuotes
 from exchange.points import Points
 from exchange.ratio import Ratio
-from exchange.rules import Bonus, Cap, Period, Rules, Scope, Side, When
+from exchange.rules import Bonus, Cap, Period, PointsFee, Rules, Scope, Side, When
 from tests.bridge.store.ledgers import FIRMNESS, Ledger
 
 CAP = Points(100)
@@ -340,3 +341,168 @@ def test_customer__of_a_member__is_all_linked_memberships(ledger: Ledger, ann: M
     with ledger.database.read() as connection:
         assert len(Customer.of(connection, ann, "gold").member_ids) == 3
         assert Customer.of(connection, alone, None) == Customer((alone.id,), None)
+
+
+# -- what stays counted -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("scope", list(Scope))
+def test_create__under_a_shared_cap__counts_what_was_made_in_the_group_before_terms_left_it(
+    ledger: Ledger, ann: Member, air: Program, box: Program, car: Program, side: Side, scope: Scope
+) -> None:
+    hotels = Rules(group="hotels", caps=(Cap(Period.YEAR, CAP, side=side, scope=scope, shared=True),))
+    ben = ledger.ask(links.counterpart, ann, box.id)
+    ledger.earn(ben, 1_000)
+    ledger.post(box)
+    first, second, who = ((air, box), (air, car), ann) if side is Side.OUT else ((air, car), (box, car), ben)
+    ledger.agree(*first, rules=hotels)
+    ledger.agree(*second, rules=hotels)
+    ledger.swap(ann, first[1], 70)
+    ledger.quote(ann, first[1], 10)
+    ledger.agree(*first, rules=Rules(group="banks", caps=hotels.caps), version=2)
+    assert _left(ledger, who, car) == 20
+    assert _left(ledger, ann, first[1]) == 20, "a direction that goes to another group begins nothing anew"
+    ledger.do(terms.suspended, *(one.id for one in first), ledger.now_ms)
+    assert _left(ledger, who, car) == 20
+    ledger.now_ms += FIRMNESS.quote_life_ms + 1
+    assert _left(ledger, who, car) == 30
+
+
+def test_create__after_leaving_the_link__still_counts_what_the_customer_swapped(
+    ledger: Ledger, ann: Member, air: Program, box: Program, car: Program
+) -> None:
+    ledger.agree(air, box)
+    ledger.agree(box, car, rules=DAILY)
+    ben = ledger.ask(links.counterpart, ann, box.id)
+    ledger.earn(ben, 1_000)
+    ledger.post(box)
+    ledger.swap(ann, car, 60, through=[box])
+    ledger.quote(ann, car, 10, through=[box])
+    assert ann.link_id is not None
+    ledger.do(links.leave, ann.link_id, ann.id)
+    assert _left(ledger, ben, car) == 30
+    ledger.link(ledger.member(air, "another"), ben)
+    assert _left(ledger, ben, car) == 30
+    ledger.now_ms = _ms(2027, 4, 1, 12)
+    assert _left(ledger, ben, car) == 100
+
+
+# -- tiers ------------------------------------------------------------------------------------
+
+
+def test_create__with_a_tier__counts_it_only_on_the_hop_of_the_program_that_says_it(
+    ledger: Ledger, ann: Member, air: Program, box: Program, car: Program
+) -> None:
+    gold = Bonus("gold", flat=Points(7), when=When(tiers=frozenset({"gold"})))
+    ledger.agree(air, box, rules=Rules(bonuses=(gold,)))
+    ledger.agree(box, car, rules=Rules(bonuses=(gold,)))
+    assert ledger.quote(ann, box, 50, tier="gold").amount_out == 57
+    assert ledger.quote(ann, car, 50, through=[box], tier="gold").amount_out == 50
+    ledger.agree(box, car, rules=Rules(tiers=frozenset({"gold"})), version=2)
+    with pytest.raises(DirectionClosed):
+        ledger.quote(ann, car, 50, through=[box], tier="gold")
+
+
+# -- how much is looked at --------------------------------------------------------------------
+
+
+def test_situations__of_many_open_quotes__are_only_those_between_which_an_answer_changes(
+    ledger: Ledger, ann: Member, air: Program, box: Program
+) -> None:
+    bonuses = tuple(
+        Bonus(str(first), flat=Points(1), when=When(nth_per=Period.DAY, nth_from=first, nth_to=last))
+        for first, last in ((1, 3), (4, None), (20, None))
+    )
+    agreed = ledger.agree(air, box, rules=Rules(bonuses=bonuses))
+    many = Firmness(60_000, 120_000, open_quotes_max=8)
+    for _ in range(8):
+        ledger.do(quotes.create, air.id, QuoteRequest(ann.id, None, box.id, 10, None), many, ledger.now_ms)
+    who = ledger.ask(Customer.of, ann, None)
+    found = ledger.ask(usage.situations, agreed, agreed.agreed().rules, who, ledger.now_ms)
+    assert [one.before for one in found] == [{Period.DAY: 0}, {Period.DAY: 3}]
+
+
+def test_situations__of_many_caps__ask_once_for_what_is_counted_alike(
+    ledger: Ledger, ann: Member, air: Program, box: Program
+) -> None:
+    caps = tuple(Cap(Period.YEAR, Points(10 + each), shared=True) for each in range(32))
+    agreed = ledger.agree(air, box, rules=Rules(group="hotels", caps=caps))
+    rules, who = agreed.agreed().rules, ledger.ask(Customer.of, ann, None)
+    with ledger.database.read() as connection:
+        asked: list[str] = []
+        sa.event.listen(connection, "before_cursor_execute", lambda *what: asked.append(what[2]))
+        (found,) = usage.situations(connection, agreed, rules, who, ledger.now_ms)
+    assert len(found.used) == 32
+    assert sum(one.startswith("SELECT") for one in asked) == 2
+
+
+# -- what parked quotes gain ------------------------------------------------------------------
+
+
+def test_create__where_later_transfers_give_and_cost_more__gives_the_least_and_costs_the_most(
+    ledger: Ledger, ann: Member, air: Program, box: Program
+) -> None:
+    third = When(nth_per=Period.YEAR, nth_from=3)
+    rules = Rules(bonuses=(Bonus("third", flat=Points(9), when=third),), fees=(PointsFee(Points(50), third),))
+    ledger.agree(air, box, rules=rules)
+    made = [ledger.quote(ann, box, 100) for _ in range(4)]
+    assert [(one.amount_out, one.fee_points) for one in made] == [(100, 0), (100, 0), (100, 50), (100, 50)]
+    assert made[-1].explanation[-1]["points"] == 50
+
+
+def test_create__of_an_amount_out__asks_what_suffices_in_every_situation(
+    ledger: Ledger, ann: Member, air: Program, box: Program
+) -> None:
+    rules = Rules(
+        bonuses=(
+            Bonus("first", flat=Points(60), when=When(nth_per=Period.YEAR, nth_to=1)),
+            Bonus("later", share=Ratio(Points(1), Points(1)), when=When(nth_per=Period.YEAR, nth_from=2)),
+        )
+    )
+    ledger.agree(air, box, rules=rules)
+    ledger.quote(ann, box, 10)
+    for wanted, needed in ((70, 35), (160, 100)):
+        request = QuoteRequest(ann.id, None, box.id, None, wanted)
+        offer = ledger.do(quotes.create, air.id, request, FIRMNESS, ledger.now_ms)
+        assert (offer.amount_in, offer.amount_out) == (needed, wanted)
+
+
+# -- a swap of which the chain carried a part -------------------------------------------------
+
+
+def test_finalise__of_a_swap_with_one_leg_skipped__gives_back_only_what_did_not_move(
+    ledger: Ledger, ann: Member, air: Program, box: Program, car: Program, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of 200 points out of two accounts of BOX, one's 80 move."""
+    ledger.agree(air, box)
+    ledger.swap(ann, box, 80)
+    ledger.post(air, box)
+    ben = ledger.ask(links.counterpart, ann, box.id)
+    ledger.earn(ben, 120)
+    ledger.post(box)
+    ledger.agree(car, air)
+    everyone = Cap(Period.YEAR, Points(200), scope=Scope.EVERYONE)
+    bonus = Bonus("welcome", flat=Points(30))
+    ledger.agree(box, car, (2, 1), rules=Rules(caps=(Cap(Period.YEAR, Points(200)), everyone)))
+    ledger.agree(car, air, rules=Rules(bonuses=(bonus,)), version=2)
+    swap_id = ledger.swap(ben, air, 200, through=[car])
+    frozen = ledger.freeze(ledger.stream(box, car, air))
+    skipped = next(place for place in (0, 1) if _leg_amount(ledger, frozen.entry_ids, place) == 120)
+    ledger.finalise(ledger.mine(frozen, skipped=[skipped]))
+    assert ledger.operation(swap_id).reason == f"{outcomes.SHORT_ON_CHAIN}; 80 points of the swap were carried"
+    assert "80 points of it were swapped" in caplog.text
+    failed = ledger.extras(swap_id)["bonus"]
+    assert (failed.state, failed.reason) == ("failed", outcomes.SWAP_FAILED_PARTLY)
+    with ledger.database.read() as connection:
+        query = sa.select(swap_day).where(swap_day.c.from_program_id != air.id).order_by(swap_day.c.points_out)
+        rows = connection.execute(query).all()
+        used = connection.execute(sa.select(quote_hop.c.used_out, quote_hop.c.used_in).order_by(quote_hop.c.used_in))
+        assert [(row.points_out, row.points_in, row.swaps) for row in rows] == [(40, 40, 1), (80, 40, 1)]
+        assert sorted(tuple(row) for row in used) == [(40, 40), (80, 40), (80, 80)]
+
+
+def _leg_amount(ledger: Ledger, entry_ids: bytes, place: int) -> int:
+    (wanted,) = struct.unpack_from(">Q", entry_ids, place * 8)
+    with ledger.database.read() as connection:
+        return int(connection.execute(sa.select(entry.c.amount).where(entry.c.id == wanted)).scalar_one())

@@ -163,9 +163,38 @@ contract TokenStrangersProof is Strangers {
     }
 }
 
+/// In three parts, since holders' swaps and the terms take the solver longest; together they are all selectors.
 contract ExchangeStrangersProof is Strangers {
-    function check_exchange__stranger__moves_nothing() public {
+    function check_exchange__stranger_swaps__moves_nothing() public {
         bytes memory call = svm.createCalldata("PointsExchange");
+        vm.assume(_isSwap(call));
+        _checkMovesNothing(call);
+    }
+
+    function check_exchange__stranger_speaks_of_terms__moves_nothing() public {
+        bytes memory call = svm.createCalldata("PointsExchange");
+        vm.assume(_isOfTerms(call));
+        _checkMovesNothing(call);
+    }
+
+    function check_exchange__stranger_does_anything_else__moves_nothing() public {
+        bytes memory call = svm.createCalldata("PointsExchange");
+        vm.assume(!_isSwap(call) && !_isOfTerms(call));
+        _checkMovesNothing(call);
+    }
+
+    function _isSwap(bytes memory call) private pure returns (bool) {
+        bytes4 selector = bytes4(call);
+        return selector == IPointsExchange.swap.selector || selector == IPointsExchange.swapFor.selector;
+    }
+
+    function _isOfTerms(bytes memory call) private pure returns (bool) {
+        bytes4 selector = bytes4(call);
+        return selector == IPointsExchange.propose.selector || selector == IPointsExchange.consent.selector
+            || selector == IPointsExchange.suspend.selector || selector == IPointsExchange.lowerCaps.selector;
+    }
+
+    function _checkMovesNothing(bytes memory call) private {
         vm.assume(stranger != exchange.operator());
         _assumeNotPermitted(address(new ExchangePermissions(exchange)), call);
         uint256 held = token.balanceOf(holder);

@@ -102,9 +102,11 @@ def upgrade() -> None:
     sa.Column('kind', sa.String(length=16), nullable=False),
     sa.Column('lane_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('last_sequence', sa.BigInteger(), server_default='0', nullable=False),
+    sa.Column('path_id', sa.LargeBinary(length=32), nullable=True),
     sa.ForeignKeyConstraint(['lane_id'], ['lane.id'], name=op.f('fk_stream_lane_id_lane')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_stream')),
-    sa.UniqueConstraint('key', name=op.f('uq_stream_key'))
+    sa.UniqueConstraint('key', name=op.f('uq_stream_key')),
+    sa.UniqueConstraint('path_id', name=op.f('uq_stream_path_id'))
     )
     op.create_table('api_key',
     sa.Column('id', sa.String(length=40), nullable=False),
@@ -179,14 +181,19 @@ def upgrade() -> None:
     op.create_table('swap_day',
     sa.Column('from_program_id', sa.String(length=40), nullable=False),
     sa.Column('to_program_id', sa.String(length=40), nullable=False),
+    sa.Column('partner_group', sa.String(length=64), nullable=False),
     sa.Column('day', sa.Integer(), autoincrement=False, nullable=False),
     sa.Column('points_out', sa.BigInteger(), nullable=False),
     sa.Column('points_in', sa.BigInteger(), nullable=False),
     sa.Column('swaps', sa.BigInteger(), nullable=False),
     sa.ForeignKeyConstraint(['from_program_id'], ['program.id'], name=op.f('fk_swap_day_from_program_id_program')),
     sa.ForeignKeyConstraint(['to_program_id'], ['program.id'], name=op.f('fk_swap_day_to_program_id_program')),
-    sa.PrimaryKeyConstraint('from_program_id', 'to_program_id', 'day', name=op.f('pk_swap_day'))
+    sa.PrimaryKeyConstraint('from_program_id', 'to_program_id', 'partner_group', 'day', name=op.f('pk_swap_day'))
     )
+    with op.batch_alter_table('swap_day', schema=None) as batch_op:
+        batch_op.create_index('ix_swap_day_from', ['from_program_id', 'day'], unique=False)
+        batch_op.create_index('ix_swap_day_to', ['to_program_id', 'day'], unique=False)
+
     op.create_table('terms',
     sa.Column('id', sa.String(length=40), nullable=False),
     sa.Column('from_program_id', sa.String(length=40), nullable=False),
@@ -210,6 +217,7 @@ def upgrade() -> None:
     sa.Column('effective_ms', sa.BigInteger(), nullable=True),
     sa.Column('suspended_ms', sa.BigInteger(), nullable=True),
     sa.Column('created_ms', sa.BigInteger(), nullable=False),
+    sa.Column('foreign_block', sa.BigInteger(), nullable=True),
     sa.Column('revision', sa.BigInteger(), nullable=False),
     sa.ForeignKeyConstraint(['from_program_id'], ['program.id'], name=op.f('fk_terms_from_program_id_program')),
     sa.ForeignKeyConstraint(['proposed_by'], ['program.id'], name=op.f('fk_terms_proposed_by_program')),
@@ -218,6 +226,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('terms', schema=None) as batch_op:
         batch_op.create_index('ix_terms_direction', ['from_program_id', 'to_program_id'], unique=False)
+        batch_op.create_index('ix_terms_into', ['to_program_id', 'from_program_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_terms_revision'), ['revision'], unique=False)
 
     op.create_table('wallet_position',
@@ -335,6 +344,7 @@ def upgrade() -> None:
     sa.Column('value', sa.JSON(none_as_null=True), nullable=True),
     sa.Column('explanation', sa.JSON(), nullable=False),
     sa.Column('signature', sa.LargeBinary(), nullable=True),
+    sa.Column('signer', sa.LargeBinary(length=20), nullable=True),
     sa.Column('created_ms', sa.BigInteger(), nullable=False),
     sa.Column('expires_ms', sa.BigInteger(), nullable=False),
     sa.Column('accepted_ms', sa.BigInteger(), nullable=True),
@@ -347,7 +357,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('quote', schema=None) as batch_op:
         batch_op.create_index('ix_quote_member', ['member_id', 'accepted_ms', 'expires_ms'], unique=False)
-        batch_op.create_index('ix_quote_to_member', ['to_member_id', 'accepted_ms', 'expires_ms'], unique=False)
 
     op.create_table('entry',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
@@ -439,6 +448,17 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_lot_operation_id'), ['operation_id'], unique=False)
         batch_op.create_index('ix_lot_spendable', ['account_id'], unique=False, sqlite_where=sa.text('remaining > 0'), postgresql_where=sa.text('remaining > 0'))
 
+    op.create_table('quote_customer',
+    sa.Column('quote_id', sa.String(length=40), nullable=False),
+    sa.Column('member_id', sa.String(length=40), nullable=False),
+    sa.Column('expires_ms', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['member_id'], ['member.id'], name=op.f('fk_quote_customer_member_id_member')),
+    sa.ForeignKeyConstraint(['quote_id'], ['quote.id'], name=op.f('fk_quote_customer_quote_id_quote')),
+    sa.PrimaryKeyConstraint('quote_id', 'member_id', name=op.f('pk_quote_customer'))
+    )
+    with op.batch_alter_table('quote_customer', schema=None) as batch_op:
+        batch_op.create_index('ix_quote_customer_member', ['member_id', 'expires_ms', 'quote_id'], unique=False)
+
     op.create_table('quote_hop',
     sa.Column('quote_id', sa.String(length=40), nullable=False),
     sa.Column('place', sa.Integer(), nullable=False),
@@ -449,6 +469,9 @@ def upgrade() -> None:
     sa.Column('amount_out', sa.BigInteger(), nullable=False),
     sa.Column('bonus', sa.BigInteger(), nullable=False),
     sa.Column('settlement_micro', sa.BigInteger(), nullable=False),
+    sa.Column('partner_group', sa.String(length=64), nullable=False),
+    sa.Column('used_out', sa.BigInteger(), nullable=False),
+    sa.Column('used_in', sa.BigInteger(), nullable=False),
     sa.Column('reserved_until_ms', sa.BigInteger(), nullable=True),
     sa.ForeignKeyConstraint(['from_program_id'], ['program.id'], name=op.f('fk_quote_hop_from_program_id_program')),
     sa.ForeignKeyConstraint(['quote_id'], ['quote.id'], name=op.f('fk_quote_hop_quote_id_quote')),
@@ -457,7 +480,8 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('quote_id', 'place', name=op.f('pk_quote_hop'))
     )
     with op.batch_alter_table('quote_hop', schema=None) as batch_op:
-        batch_op.create_index('ix_quote_hop_reserved', ['from_program_id', 'to_program_id', 'reserved_until_ms'], unique=False, sqlite_where=sa.text('reserved_until_ms IS NOT NULL'), postgresql_where=sa.text('reserved_until_ms IS NOT NULL'))
+        batch_op.create_index('ix_quote_hop_reserved_from', ['from_program_id', 'reserved_until_ms'], unique=False, sqlite_where=sa.text('reserved_until_ms IS NOT NULL'), postgresql_where=sa.text('reserved_until_ms IS NOT NULL'))
+        batch_op.create_index('ix_quote_hop_reserved_to', ['to_program_id', 'reserved_until_ms'], unique=False, sqlite_where=sa.text('reserved_until_ms IS NOT NULL'), postgresql_where=sa.text('reserved_until_ms IS NOT NULL'))
 
     op.create_table('swap',
     sa.Column('operation_id', sa.String(length=40), nullable=False),
@@ -576,9 +600,14 @@ def downgrade() -> None:
 
     op.drop_table('swap')
     with op.batch_alter_table('quote_hop', schema=None) as batch_op:
-        batch_op.drop_index('ix_quote_hop_reserved', sqlite_where=sa.text('reserved_until_ms IS NOT NULL'), postgresql_where=sa.text('reserved_until_ms IS NOT NULL'))
+        batch_op.drop_index('ix_quote_hop_reserved_to', sqlite_where=sa.text('reserved_until_ms IS NOT NULL'), postgresql_where=sa.text('reserved_until_ms IS NOT NULL'))
+        batch_op.drop_index('ix_quote_hop_reserved_from', sqlite_where=sa.text('reserved_until_ms IS NOT NULL'), postgresql_where=sa.text('reserved_until_ms IS NOT NULL'))
 
     op.drop_table('quote_hop')
+    with op.batch_alter_table('quote_customer', schema=None) as batch_op:
+        batch_op.drop_index('ix_quote_customer_member')
+
+    op.drop_table('quote_customer')
     with op.batch_alter_table('lot', schema=None) as batch_op:
         batch_op.drop_index('ix_lot_spendable', sqlite_where=sa.text('remaining > 0'), postgresql_where=sa.text('remaining > 0'))
         batch_op.drop_index(batch_op.f('ix_lot_operation_id'))
@@ -598,7 +627,6 @@ def downgrade() -> None:
 
     op.drop_table('entry')
     with op.batch_alter_table('quote', schema=None) as batch_op:
-        batch_op.drop_index('ix_quote_to_member')
         batch_op.drop_index('ix_quote_member')
 
     op.drop_table('quote')
@@ -629,9 +657,14 @@ def downgrade() -> None:
     op.drop_table('wallet_position')
     with op.batch_alter_table('terms', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_terms_revision'))
+        batch_op.drop_index('ix_terms_into')
         batch_op.drop_index('ix_terms_direction')
 
     op.drop_table('terms')
+    with op.batch_alter_table('swap_day', schema=None) as batch_op:
+        batch_op.drop_index('ix_swap_day_to')
+        batch_op.drop_index('ix_swap_day_from')
+
     op.drop_table('swap_day')
     op.drop_table('program_limit')
     with op.batch_alter_table('member', schema=None) as batch_op:
