@@ -26,11 +26,17 @@ def check_currency(field_name: str, value: str) -> None:
 
 
 def check_name(field_name: str, value: str) -> None:
-    """Raises `InvalidTerms` unless `value` has from 1 to `NAME_MAX` characters."""
+    """Raises `InvalidTerms` unless `value` has from 1 to `NAME_MAX` characters that can be seen, and blanks between."""
     if not 1 <= len(value) <= NAME_MAX:
         nearest = value[:NAME_MAX] or None
         raise InvalidTerms(
             f"{field_name} has 1 to {NAME_MAX} characters", field=field_name, limit=NAME_MAX, nearest=nearest
+        )
+    if not value.isprintable() or value != value.strip():
+        # What cannot be printed breaks answers (half a character), or turns a text around before the reader's eyes.
+        seen = "".join(each for each in value if each.isprintable()).strip()
+        raise InvalidTerms(
+            f"{field_name} has characters that can be seen, and none else", field=field_name, nearest=seen or None
         )
 
 

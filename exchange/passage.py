@@ -10,6 +10,7 @@ from exchange.caps import room_in
 from exchange.conversion import convert
 from exchange.path import Hop
 from exchange.points import MICRO_UNITS_MAX, POINTS_MAX, Points
+from exchange.rules import ALWAYS
 from exchange.terms import Terms
 
 Lane = tuple[int, int, int, int, int]
@@ -26,9 +27,10 @@ FINENESS = 8
 
 
 def depends_on_situation(terms: Terms) -> bool:
-    """Whether amounts may differ from member to member or from one moment to the next."""
+    """Whether amounts or fees may differ from member to member or from one moment to the next."""
     rules = terms.rules
-    return bool(rules.tiers or rules.minimums or rules.caps or rules.bonuses)
+    fees_differ = any(fee.when != ALWAYS for fee in rules.fees)
+    return bool(rules.tiers or rules.minimums or rules.caps or rules.bonuses or fees_differ)
 
 
 def lane_of(hop: Hop) -> Lane:

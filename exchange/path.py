@@ -121,10 +121,7 @@ class Path:
                 return
             if end is None:
                 end = min(amount, self._last_common()) - self._period
-            count = self._amounts[place].count_up_to(standing)
-            if count == 0:
-                return
-            amount = self._back_most(place, self._amounts[place][count - 1])
+            amount = self._below(place, standing)
             if amount < 1 or amount <= end:
                 return
 
@@ -211,6 +208,23 @@ class Path:
                 return place, standing
             standing = standing * to_units // from_units
         return None, standing
+
+    def _below(self, place: int, standing: int) -> int:
+        """The greatest amount in of which no more than what the hop at `place` takes below `standing` comes there.
+
+        0 where it takes nothing. Without an object on the way, since a search for routes leaps thousands of times.
+        """
+        first, last, step, listed, _, _ = self._checks[place]
+        if standing < first:
+            return 0
+        if listed is not None:
+            amounts = self._amounts[place]
+            taken = int(amounts[amounts.count_up_to(standing) - 1])
+        else:
+            taken = last if standing > last else standing - (standing - first) % step
+        for _, _, _, _, to_units, from_units in reversed(self._checks[:place]):
+            taken = ((taken + 1) * from_units - 1) // to_units
+        return taken
 
     def _last_yield(self, before_last: int) -> Yield:
         return convert(self.hops[-1].terms, Points(before_last), self.hops[-1].situation)

@@ -31,7 +31,7 @@ BYTES_MAX = 2**20
 DEPTH_MAX = 10
 """A form has less: the file, its list, an entry, its bonuses, one of them, its condition, tiers."""
 
-_WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,30})")
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,30})")
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 

@@ -11,7 +11,18 @@ from pydantic import Field, ValidationError
 
 from bridge.forms import spelling
 from bridge.forms.faults import faults_of
-from bridge.forms.fields import Flag, MomentField, MoneyField, Part, RatioField, ShareField, Text, Tiers, Whole
+from bridge.forms.fields import (
+    Flag,
+    MomentField,
+    MoneyField,
+    Part,
+    RatioField,
+    RowField,
+    ShareField,
+    Text,
+    Tiers,
+    Whole,
+)
 from bridge.forms.spelling import Money
 from exchange.errors import InvalidTerms
 from exchange.points import MICRO_UNITS_MAX, MicroUnits, Points
@@ -140,7 +151,7 @@ class BonusForm(Part):
     name: Text = Field(examples=["spring promotion"])
     ratio: RatioField | None = Field(default=None, description="the amount converts at this better ratio")
     share: ShareField | None = Field(default=None, description="so much more of what the ratio gives")
-    per: RatioField | None = Field(default=None, description="60000:5000 is 5,000 more for each 60,000 source points")
+    per: RowField | None = Field(default=None, description="60000:5000 is 5,000 more for each 60,000 source points")
     flat: Whole | None = Field(default=None, description="so many more for the transfer", examples=[500])
     when: WhenForm = WhenForm()
     group: Text | None = Field(default=None, description="only the best of a group counts", examples=["promotions"])

@@ -1,14 +1,16 @@
 """Passages: the bounds of a hop lie on the right side, also where amounts are small."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.conversion import convert
-from exchange.passage import Passage
+from exchange.passage import Passage, widest_lane
 from exchange.points import Points
 from exchange.pricing import Hop
 from exchange.ratio import Ratio
-from exchange.rules import Bonus, Rules, When
+from exchange.rules import Bonus, Rules, TierMinimum, When
 from exchange.terms import Terms
 from tests.exchange.strategies import make_terms
 
@@ -36,3 +38,11 @@ def test_total_needed__of_few_points__is_never_more_than_the_least_that_gives_th
     least = next(each for each in tried if convert(terms, Points(each), hop.situation).total >= total)
     assert needed is not None
     assert needed <= least
+
+
+def test_widest_lane__with_a_minimum_by_tier__begins_at_the_least_of_all() -> None:
+    for minimum, of_gold in ((30, 5), (5, 30)):
+        rules = Rules(minimums=(TierMinimum(frozenset({"gold"}), Points(of_gold)),))
+        plain = make_terms(Ratio(Points(1), Points(1)), minimum, 10)
+        least, _, step, *_ = widest_lane(replace(plain, rules=rules))
+        assert (least, step) == (5, 1)

@@ -14,7 +14,7 @@ from exchange.points import MicroUnits, Points
 from exchange.pricing import Price, price_route, price_route_for
 from exchange.ratio import Ratio
 from exchange.routes import Best, Routes, find_routes, find_routes_for
-from exchange.rules import Bonus, Cap, Eligible, Period, PointsFee, Received, Rules
+from exchange.rules import Bonus, Cap, Eligible, Period, PointsFee, Received, Rules, When
 from exchange.search import EXAMINED_MAX, ROUTES_MAX
 from exchange.situation import PLAIN_SITUATION, Situation, Usage
 from exchange.terms import Terms
@@ -187,6 +187,14 @@ def test_find__with_what_asks_for_points_that_lie_there__has_it_first_only(rules
     assert route.price.fee_points == (3 if rules.fees else 0)
     with pytest.raises(NoRoute):
         find_routes(market, "a", "c", 10)
+
+
+@pytest.mark.parametrize("tier", ["gold", None])
+def test_find__with_a_fee_for_some_tiers__charges_whom_it_is_for(tier: str | None) -> None:
+    fee = PointsFee(Points(3), When(tiers=frozenset({"gold"})))
+    market = build_market([terms("a", "z", rules=Rules(fees=(fee,)))])
+    (route,) = find_routes(market, "a", "z", 10, situation_of=lambda _: Situation(tier=tier))
+    assert route.price.fee_points == (3 if tier else 0)
 
 
 def test_find__with_bonuses__counts_those_of_the_last_hop_only() -> None:

@@ -187,3 +187,12 @@ def test_bound_only_here__then_names_what_a_swap_on_the_chain_alone_passes_by(
     rules: Rules, names: tuple[str, ...]
 ) -> None:
     assert rules.bound_only_here == names
+
+
+@pytest.mark.parametrize("name", ["go\nld", " gold", "gold\0", "\ud800", "\u202egold", " "])
+def test_name__with_what_nobody_can_see__is_refused_with_one_that_passes(name: str) -> None:
+    with pytest.raises(InvalidTerms) as refusal:
+        Rules(group=name)
+    assert refusal.value.field == "group"
+    if refusal.value.nearest is not None:
+        Rules(group=str(refusal.value.nearest))

@@ -116,3 +116,9 @@ def test_rules__that_cannot_be__are_refused_with_field_limit_and_a_valid_value(
     with pytest.raises(InvalidTerms) as refusal:
         RulesForm.read(value)
     assert (refusal.value.field, refusal.value.limit, refusal.value.nearest) == (field, limit, nearest)
+
+
+def test_per__with_a_fraction__is_refused_since_blocks_are_whole() -> None:
+    with pytest.raises(InvalidTerms) as refusal:
+        RulesForm.read({"bonuses": [{"name": "blocks", "per": "1000:2.5"}]}, "rules")
+    assert refusal.value.field == "rules.bonuses.0.per"

@@ -228,3 +228,7 @@ def test_any_text__is_read_or_refused__and_never_fails_otherwise(text: str) -> N
 def test_lines__never_give_a_float() -> None:
     read = lines.read_lines("[1.5, 1e3, .inf, 2026-03-01, 3:1, 0o7, yes, 1_000, -1, 'true', true, ~]")
     assert read.value == ["1.5", "1e3", ".inf", "2026-03-01", "3:1", "0o7", "yes", "1_000", -1, "true", True, None]
+
+
+def test_file__with_digits_of_another_script__is_told_that_they_are_no_whole_number() -> None:
+    assert faults("terms:\n  - {from: A, to: B, ratio: '1:1', minimum: 1\uff12}\n") == [(2, "terms.0.minimum")]
