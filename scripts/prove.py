@@ -115,7 +115,7 @@ PLANTED: Final = (
         file="HolderCalls.sol",
         sound="revert WrongSignature(holder, digest);",
         broken="",
-        test="check_exchange__stranger__moves_nothing",
+        test="check_exchange__stranger_swaps__moves_nothing",
     ),
 )
 
