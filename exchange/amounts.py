@@ -1,6 +1,6 @@
 """Which amounts are valid under terms: the minimum and steps above it, or a list."""
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from dataclasses import dataclass
 from math import gcd
 
@@ -59,14 +59,6 @@ def valid_amounts(terms: Terms, tier: str | None = None) -> Amounts:
     if rules.rounding is Rounding.WHOLE:
         return _whole(minimum, terms.increment, block)
     return Steps(minimum, terms.increment)
-
-
-def is_valid(amounts: Amounts, amount: int) -> bool:
-    """Whether exactly this amount is valid."""
-    if isinstance(amounts, Steps):
-        return amounts.first <= amount <= POINTS_MAX and (amount - amounts.first) % amounts.step == 0
-    place = bisect_left(amounts.amounts, amount)
-    return place < len(amounts.amounts) and amounts.amounts[place] == amount
 
 
 def _whole(minimum: int, increment: int, block: int) -> Steps:

@@ -212,23 +212,6 @@ def is_in_force(connection: sa.Connection, row: TermsRow, at_ms: int) -> bool:
     return newest is not None and newest.id == row.id and newest.suspended_ms is None
 
 
-def all_in_force(
-    connection: sa.Connection, at_ms: int, from_program_id: str | None = None, to_program_id: str | None = None
-) -> list[TermsRow]:
-    """The terms in force at a moment: of all directions, or of those from one program, or to one."""
-    chosen = [terms.c.state == ADOPTED, terms.c.effective_ms <= at_ms]
-    if from_program_id is not None:
-        chosen.append(terms.c.from_program_id == from_program_id)
-    if to_program_id is not None:
-        chosen.append(terms.c.to_program_id == to_program_id)
-    direction = terms.c.from_program_id, terms.c.to_program_id
-    newest = sa.select(*direction, sa.func.max(terms.c.version).label("version")).where(*chosen)
-    of = newest.group_by(*direction).subquery()
-    same = (terms.c[name] == of.c[name] for name in ("from_program_id", "to_program_id", "version"))
-    rows = connection.execute(sa.select(terms).join(of, sa.and_(*same)).where(terms.c.suspended_ms.is_(None)))
-    return [TermsRow(**row._mapping) for row in rows]
-
-
 def name_direction(connection: sa.Connection, row: TermsRow) -> str:
     """The direction of terms, for a person: `from AIR to BOX`."""
     return _named(connection, row.from_program_id, row.to_program_id)

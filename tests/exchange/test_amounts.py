@@ -5,13 +5,13 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.amounts import Listed, Steps, is_valid, valid_amounts
+from exchange.amounts import Listed, Steps, valid_amounts
 from exchange.points import POINTS_MAX, Points
 from exchange.ratio import Ratio
 from exchange.rules import Rounding, Rules, TierMinimum
 from exchange.terms import Terms
 from tests.exchange.strategies import TIERS, amounts, make_terms, ratios, ruled_terms
-from tests.exchange.twin import is_taken
+from tests.exchange.twin import is_taken, takes
 
 TRIED_MAX = 400
 
@@ -20,7 +20,7 @@ TRIED_MAX = 400
 def test_valid_amounts__of_any_terms__are_those_that_the_rules_take(terms: Terms, tier: str | None) -> None:
     valid = valid_amounts(terms, tier)
     taken = [amount for amount in range(1, TRIED_MAX) if is_taken(terms, tier, amount)]
-    assert [amount for amount in range(1, TRIED_MAX) if is_valid(valid, amount)] == taken
+    assert [amount for amount in range(1, TRIED_MAX) if takes(valid, amount)] == taken
     assert [valid[index] for index in range(min(len(taken), len(valid)))] == taken
     assert [valid.count_up_to(each) for each in taken] == list(range(1, len(taken) + 1))
     assert all(valid.count_up_to(each - 1) == place for place, each in enumerate(taken))
@@ -37,8 +37,8 @@ def test_valid_amounts__of_any_size__stay_within_what_an_amount_can_say(
     if len(valid):
         assert minimum <= valid[0] <= valid[len(valid) - 1] <= POINTS_MAX
         assert all(is_taken(terms, None, valid[index]) for index in {0, len(valid) // 2, len(valid) - 1})
-        assert not is_valid(valid, valid[len(valid) - 1] + 1) or isinstance(valid, Steps)
-    assert not is_valid(valid, POINTS_MAX + 1)
+        assert not takes(valid, valid[len(valid) - 1] + 1) or isinstance(valid, Steps)
+    assert not takes(valid, POINTS_MAX + 1)
 
 
 def test_valid_amounts__where_steps_never_convert_whole__are_none() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange import best_rate as module
-from exchange.amounts import is_valid, valid_amounts
+from exchange.amounts import valid_amounts
 from exchange.best_rate import best_rate
 from exchange.caps import room_in
 from exchange.conversion import convert
@@ -28,6 +28,7 @@ from tests.exchange.strategies_rich import (
     whole_ratios,
     with_rules,
 )
+from tests.exchange.twin import takes
 
 TRIED_MAX = 220
 """Beyond every threshold of the made-up terms."""
@@ -51,7 +52,7 @@ def rates_of(terms: Terms, situation: Situation) -> list[Fraction]:
     totals = {
         amount: convert(terms, Points(amount), situation).total
         for amount in range(1, min(TRIED_MAX, room_out) + 1)
-        if is_valid(valid, amount)
+        if takes(valid, amount)
     }
     return [Fraction(total, amount) for amount, total in totals.items() if total <= room_into]
 

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 
+from exchange.amounts import Amounts
 from exchange.errors import BelowMinimum, NothingOut, OverCap, SarrafError
 from exchange.path import Hop
 from exchange.pricing import Price, price_route, price_route_for
@@ -13,6 +14,11 @@ from exchange.situation import Situation
 from exchange.terms import Terms
 
 LABELS = ("burned", "base", "bonus", "remainder", "fee")
+
+
+def takes(amounts: Amounts, amount: int) -> bool:
+    """Whether exactly this amount is among the valid ones, by how many there are up to it."""
+    return amounts.count_up_to(amount) > amounts.count_up_to(amount - 1)
 
 
 def is_taken(terms: Terms, tier: str | None, amount: int) -> bool:

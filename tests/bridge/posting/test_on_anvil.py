@@ -108,7 +108,7 @@ class Street:
         row = self.ledger.do(setup.propose, wanted, nothing_speaks_against, self.clock())
         self.until(lambda: self.ledger.ask(terms.by_id, row.id).state == terms.PROPOSED)
         self.ledger.do(setup.consent, row.id, destination.id, nothing_speaks_against, self.clock())
-        self.until(lambda: self.ledger.ask(terms.all_in_force, self.clock(), source.id, destination.id))
+        self.until(lambda: self.ledger.ask(terms.is_in_force, self.ledger.ask(terms.by_id, row.id), self.clock()))
 
     def final(self, *operations: str) -> None:
         """These operations are final."""
