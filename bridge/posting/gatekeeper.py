@@ -21,7 +21,7 @@ from bridge.store import programs, terms
 from bridge.store.terms import TermsRow
 from exchange.best_rate import best_rate
 from exchange.cycle import Cycle
-from exchange.errors import DirectionClosed, GainingCycle
+from exchange.errors import DirectionClosed
 from exchange.gate import Gate
 from exchange.terms import Terms
 
@@ -45,15 +45,10 @@ class _Version:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """A cycle, and for each of its directions the terms whose best rate it counts.
-
-    Where it gains, `admitted` is the greatest rate of the first direction that would not, as source and destination
-    points.
-    """
+    """A cycle, and for each of its directions the terms whose best rate it counts."""
 
     cycle: Cycle
     terms: tuple[Terms, ...]
-    admitted: str | None
 
 
 class Gatekeeper:
@@ -95,16 +90,11 @@ class Gatekeeper:
         with self._guard:
             self._follow(connection, now_ms)
             rate = best_rate(proposed, now_ms // 1000)
-            admitted = None
-            try:
-                cycle = self._gate.require(proposed.source, proposed.destination, rate, {}, warn_below)
-            except GainingCycle as refusal:
-                admitted = None if refusal.nearest is None else str(refusal.nearest)
-                cycle = self._gate.examine(proposed.source, proposed.destination, rate, warn_below)
+            cycle = self._gate.examine(proposed.source, proposed.destination, rate, warn_below)
             if cycle is None:
                 return None
             _, *onward = cycle.directions()
-            return Round(cycle, (proposed, *(self._best_terms(each, now_ms) for each in onward)), admitted)
+            return Round(cycle, (proposed, *(self._best_terms(each, now_ms) for each in onward)))
 
     def _follow(self, connection: sa.Connection, now_ms: int) -> None:
         # In the order in which they changed: of two directions that gain together, the later one is barred.

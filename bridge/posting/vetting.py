@@ -26,7 +26,7 @@ from exchange.errors import GainingCycle, InvalidTerms, NoRate
 from exchange.explanation import BASIS, Worth, percent
 from exchange.fx import RateSource, worth
 from exchange.gain import explain_refusal, gaining_amount
-from exchange.gate import WARNING_SHARE
+from exchange.gate import WARNING_SHARE, refusal
 from exchange.inversion import require_not_inverted
 from exchange.points import MicroUnits
 from exchange.splitting import splitting_pays
@@ -148,10 +148,10 @@ def day_of(now_ms: int) -> date:
 
 def _refusal(agreed: Terms, found: Round, told: str) -> GainingCycle:
     """The refusal of terms; where they have bonuses, a lesser ratio alone may not mend them."""
-    nearest = found.admitted if found.cycle.rates[0] == agreed.ratio.exact else None
-    return GainingCycle(
-        f"points could gain on the way round: {told}", field="ratio", limit=found.admitted, nearest=nearest
-    )
+    refused = refusal(found.cycle, told)
+    if found.cycle.rates[0] != agreed.ratio.exact:
+        refused.nearest = None
+    return refused
 
 
 def _of_ratio(agreed: Terms, worth_of: Worth | None, now_ms: int) -> Iterator[Warned]:
