@@ -4,23 +4,27 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --no-audit --no-fund --no-update-notifier --loglevel=error --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000
+WORKERS ?= 2
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 CHAIN := node_modules/.runtime
 TOOLS := node_modules/.dev
 PROVE := .venv-prove/.installed
+MUTATE := .venv-mutate/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench-gas bench-rates contracts prove mutants openapi lock clean
+.PHONY: help demo test lint format bench-gas bench-rates simulate soak contracts prove mutants mutants-posting openapi lock clean
 
 help: ## show these words
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 demo: $(RUNTIME) $(CHAIN) ## run the main job on real purchases (EVENTS=all|2017-03, ONCE=1, RESET=1)
 	@$(BIN)/sarraf demo $(if $(EVENTS),--events $(EVENTS)) $(if $(ONCE),--once) $(if $(RESET),--reset)
 
-test: $(DEV) $(TOOLS) ## run all tests
-	$(BIN)/python -m pytest $(ARGS)
+# Two at a time: half of the tests' time is waiting for chains. A file stays with one worker, in the order of the folders,
+# so that the long end-to-end files do not come last.
+test: $(DEV) $(TOOLS) ## run all tests (WORKERS=2, ARGS="tests/exchange -x")
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(DEV) ## check style, types and the direction of imports
 	$(BIN)/ruff check .
@@ -38,6 +42,12 @@ bench-gas: $(DEV) $(TOOLS) ## measure the contracts' gas against floors and riva
 bench-rates: $(DEV) ## measure routes, their index and the gate beside networkx (JSON=1, QUICK=1)
 	@$(BIN)/python scripts/bench_rates.py $(if $(JSON),--json) $(if $(QUICK),--quick)
 
+simulate: $(DEV) ## simulate the service with crashes and lies (SEEDS=200, START=1, SEED=7 again, PLANT=send-before-store)
+	@$(BIN)/python -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(START),--start $(START)) $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS)) $(if $(PLANT),--plant $(PLANT))
+
+soak: $(DEV) $(TOOLS) ## kill the service and its chain under load, then count (KILLS=100, SEED=1, PROXY=1 for a bad network)
+	@$(BIN)/python -m tests.soak $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(if $(PROXY),--proxy)
+
 contracts: $(DEV) $(TOOLS) ## compile the contracts and write their committed artifacts
 	$(BIN)/python scripts/build_contracts.py
 
@@ -47,6 +57,9 @@ prove: $(DEV) $(TOOLS) $(PROVE) ## prove the contracts: slither, halmos, planted
 mutants: $(DEV) $(TOOLS) ## break the contracts in every small way: each must fail a test (MINUTES=20, ONLY=Powers.sol)
 	@$(BIN)/python scripts/mutate_contracts.py $(if $(MINUTES),--minutes $(MINUTES)) $(foreach file,$(ONLY),--only $(file))
 
+mutants-posting: $(DEV) $(MUTATE) ## break posting and the ledger's rules in every small way (MINUTES=20, ONLY=submitter)
+	@.venv-mutate/bin/python scripts/mutate_posting.py $(if $(MINUTES),--minutes $(MINUTES)) $(foreach module,$(ONLY),--only $(module))
+
 openapi: $(DEV) ## write the API's description, docs/openapi.json
 	$(BIN)/python scripts/write_openapi.py
 
@@ -54,10 +67,11 @@ lock: $(DEV) ## resolve the dependencies anew into requirements/ and package-loc
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml -o requirements/runtime.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --extra dev pyproject.toml -o requirements/dev.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --group prove -o requirements/prove.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --constraints requirements/dev.lock --extra dev --group mutate pyproject.toml -o requirements/mutate.lock
 	$(NPM) install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
 clean: ## remove what was installed and the demo's data
-	rm -rf $(VENV) .venv-prove .prove node_modules .sarraf contracts/out contracts/cache
+	rm -rf $(VENV) .venv-prove .prove .venv-mutate .mutate node_modules .sarraf contracts/out contracts/cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Sarraf needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
@@ -93,4 +107,11 @@ $(PROVE): requirements/prove.lock | $(VENV)/bin/python
 	@echo "==> installing the proof tools (halmos, slither)"
 	@$(PYTHON) -m venv .venv-prove
 	@.venv-prove/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/prove.lock
+	@touch $@
+
+# The tests' own packages and mutmut's: nobody else needs those.
+$(MUTATE): requirements/mutate.lock | $(VENV)/bin/python
+	@echo "==> installing the mutation tool (mutmut)"
+	@$(PYTHON) -m venv .venv-mutate
+	@.venv-mutate/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/mutate.lock
 	@touch $@

@@ -712,7 +712,66 @@ class ChainStatus(TypedDict):
 class Breaker(TypedDict):
     """Why posting has stopped."""
 
+    alarm: str
     reason: str
+    since: str
+
+
+class Reconciled(TypedDict):
+    """How the newest comparison that the service made by itself ended."""
+
+    block: int
+    at: str
+    differences: int
+
+
+class BreakerPast(TypedDict):
+    """One time that the breaker was tripped, with its alarm, or reset, without."""
+
+    id: int
+    at: str
+    alarm: str | None
+    reason: str
+
+
+class BreakerState(TypedDict):
+    """Whether posting is stopped and why, and what happened before, newest first."""
+
+    tripped: bool
+    alarm: str | None
+    reason: str | None
+    since: str | None
+    history: list[BreakerPast]
+
+
+class OldestNonce(TypedDict):
+    """The first nonce of a lane that is in no block."""
+
+    nonce: int
+    batch_id: str
+    since: str
+    attempts: int
+    max_fee_wei: int
+    tip_wei: int
+
+
+class LaneTrouble(TypedDict):
+    """What keeps a lane from going on, or soon will."""
+
+    type: str
+    text: str
+    since: str
+
+
+class Lane(TypedDict):
+    """One signing account and its nonces."""
+
+    role: str
+    address: str
+    next_nonce: int
+    unmined: int
+    oldest: OldestNonce | None
+    trouble: LaneTrouble | None
 
 
 class PostingStatus(TypedDict):
@@ -723,6 +782,7 @@ class PostingStatus(TypedDict):
     batches_throttled: int
     oldest_waiting_s: float | None
     breaker: Breaker | None
+    reconciled: Reconciled | None
 
 
 class BarredDirection(TypedDict):
@@ -748,6 +808,18 @@ class Totals(TypedDict):
     programs: int
 
 
+class RecoveryStatus(TypedDict):
+    """The newest time that the ledger took in what it lacked."""
+
+    reason: str
+    since: str
+    ended: str | None
+    batches: int | None
+    matched: int | None
+    restored: int | None
+    orphans: int | None
+
+
 class Status(TypedDict):
     """How the service is doing."""
 
@@ -755,6 +827,7 @@ class Status(TypedDict):
     chain: ChainStatus
     posting: PostingStatus
     market: MarketStatus
+    recovery: RecoveryStatus | None
     totals: Totals
 
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -23,6 +24,7 @@ from bridge.api.health import gauges
 from bridge.api.metrics import Metrics
 from bridge.api.rates import RateLimiter
 from bridge.chain.embedded import EmbeddedChain
+from bridge.chain.errors import RpcRefused
 from bridge.chain.files import write_durably
 from bridge.chain.finality import FinalityRule
 from bridge.chain.journal import JournalBlock
@@ -39,8 +41,10 @@ from bridge.posting.offers import Offers
 from bridge.posting.poster import Pace, Poster
 from bridge.posting.quoting import Quoting
 from bridge.posting.reconciler import Reconciler
+from bridge.posting.recovery import RECEIPTS_ASKED_MAX, Recovery
 from bridge.posting.service import Posting
 from bridge.posting.setup import SetUp
+from bridge.posting.submitter import GWEI, FeeRules, Submitter
 from bridge.posting.vetting import Vetting
 from bridge.settings import Settings
 from bridge.store import blocks, chainstate, keys
@@ -61,6 +65,8 @@ GRACE_S = 3
 RECURSION_MAX = 1000
 #: How long deploying waits for the exchange to be on the chain.
 DEPLOY_WAIT_S = 600
+#: How long a start rests before it asks a node again that refused to say how far the chain is.
+EXAMINE_REST_S = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -245,7 +251,7 @@ class Running(AbstractContextManager[Service]):
         settings = self._settings
         bank = bank_of(settings)
         rates = rates_of(settings, bank)
-        lock = _take_data(settings.data)
+        lock = take_data(settings.data)
         self._undo.append(lock.close)
         database = Database.in_file(settings.data / LEDGER_FILE)
         self._undo.append(database.close)
@@ -264,8 +270,8 @@ class Running(AbstractContextManager[Service]):
         rpc = Rpc(url)
         self._undo.append(rpc.close)
         chain_id = rpc.chain_id()
-        keystore = _keystore(settings, chain_id)
-        finality = _finality(settings)
+        keystore = keystore_of(settings, chain_id)
+        finality = finality_of(settings)
         set_up = SetUp(rpc, keystore, finality, funds_wei=settings.lane_funds_wei)
         writer.run(
             lambda connection: set_up.bind(
@@ -276,7 +282,11 @@ class Running(AbstractContextManager[Service]):
             )
         )
         _operator_key(settings.data, writer, self._clock)
-        reconciler = Reconciler(database=database, rpc=rpc, clock=self._clock)
+        reconciler = Reconciler(database=database, writer=writer, rpc=rpc, clock=self._clock)
+        recovery = Recovery(
+            database=database, writer=writer, rpc=rpc, clock=self._clock, own_chain=embedded is not None
+        )
+        _examine(recovery)
         follower = Follower(
             database=database,
             writer=writer,
@@ -286,19 +296,28 @@ class Running(AbstractContextManager[Service]):
             journal=embedded is not None,
             guard=guard,
         )
-        poster = Poster(
+        submitter = Submitter(
             database=database,
             writer=writer,
             rpc=rpc,
             keystore=keystore,
             clock=self._clock,
             chain_id=chain_id,
+            rules=FeeRules(settings.replace_after_s * 1000, settings.fee_max_gwei * GWEI, settings.low_funds_wei),
+        )
+        poster = Poster(
+            database=database,
+            writer=writer,
+            rpc=rpc,
+            submitter=submitter,
+            clock=self._clock,
             pace=Pace(settings.batch_linger_ms, settings.batch_life_s),
         )
         posting = Posting(
             follower=follower,
             poster=poster,
             reconciler=reconciler,
+            recovery=recovery,
             writer=writer,
             hub=hub,
             clock=self._clock,
@@ -306,6 +325,12 @@ class Running(AbstractContextManager[Service]):
         )
         gatekeeper = Gatekeeper()
         market, vetting = MarketKeeper(gatekeeper), Vetting(gatekeeper, rates)
+
+        def forget_undone() -> None:
+            with database.read() as connection:
+                market.forget_undone(connection)
+
+        writer.when_undone(forget_undone)
         with database.read() as connection, market.open(connection, self._clock()):
             pass  # read once before anybody waits for it: seconds, where there are tens of thousands of directions
         posting.start()
@@ -329,6 +354,7 @@ class Running(AbstractContextManager[Service]):
             quoting=Quoting(market, gatekeeper, vetting),
             offers=Offers(keystore, chain_id),
             reconciler=reconciler,
+            recovery=recovery,
             posting=posting,
             bug=bug,
             limiter=RateLimiter(settings.requests_per_second),
@@ -346,15 +372,18 @@ class Running(AbstractContextManager[Service]):
         if self._settings.rpc_url is not None:
             return None
         chain = EmbeddedChain(
-            self._settings.data / "chain", journal, block_interval_ms=self._settings.block_interval_ms
+            self._settings.data / "chain",
+            journal,
+            block_interval_ms=self._settings.block_interval_ms,
+            clock=lambda: self._clock() // 1000,
         )
         chain.start()
         self._undo.append(chain.stop)
         return chain
 
 
-def _take_data(directory: Path) -> IO[str]:
-    """Hold the data directory for this process; the lock ends with the process, however it ends."""
+def take_data(directory: Path) -> IO[str]:
+    """Hold the data directory for this process; the lock ends with the process, however it ends. Raises DataInUse."""
     directory.mkdir(parents=True, exist_ok=True)
     lock = (directory / LOCK_FILE).open("w")
     try:
@@ -367,6 +396,19 @@ def _take_data(directory: Path) -> IO[str]:
     return lock
 
 
+def _examine(recovery: Recovery) -> None:
+    """Find out whether the ledger must recover; a node that lags behind its own blocks is asked again for a while."""
+    for _ in range(RECEIPTS_ASKED_MAX):
+        try:
+            recovery.examine()
+        except RpcRefused as refusal:
+            _log.warning("the start waits: %s", refusal.detail)
+            time.sleep(EXAMINE_REST_S)
+        else:
+            return
+    recovery.examine()
+
+
 def _times(settings: Settings) -> Times:
     return Times(
         delay_s=settings.delay,
@@ -377,7 +419,8 @@ def _times(settings: Settings) -> Times:
     )
 
 
-def _finality(settings: Settings) -> FinalityRule:
+def finality_of(settings: Settings) -> FinalityRule:
+    """When a block is final on the configured chain. Raises SettingsIncomplete, FinalityUnknown."""
     if settings.rpc_url is not None:
         return FinalityRule.parse(settings.finality or "finalized")
     if settings.finality not in (None, EMBEDDED_FINALITY):
@@ -390,7 +433,8 @@ def _finality(settings: Settings) -> FinalityRule:
     return FinalityRule.parse(EMBEDDED_FINALITY)
 
 
-def _keystore(settings: Settings, chain_id: int) -> Keystore:
+def keystore_of(settings: Settings, chain_id: int) -> Keystore:
+    """The configured keys. Raises SettingsIncomplete, KeystoreError."""
     if settings.keystore is None:
         return WellKnownKeys(chain_id)
     if settings.keystore_password_file is None:

@@ -27,10 +27,12 @@ from bridge.answers import (
     Audit,
     Balance,
     Board,
+    BreakerState,
     BulkAnswer,
     EarningRate,
     EarnItem,
     HolderCall,
+    Lane,
     Limit,
     Link,
     LinkCode,
@@ -528,6 +530,27 @@ class Client:
     def status(self) -> Status:
         """Where chain, posting and ledger stand."""
         return cast(Status, self._get("/v1/status"))
+
+    def reconcile(self) -> Audit:
+        """Ledger against chain, now, by the service itself: a difference trips the breaker. May take a while."""
+        return cast(Audit, _json(self._send("POST", "/v1/audit", repeatable=True, timeout_s=AUDIT_TIMEOUT_S)))
+
+    def breaker(self) -> BreakerState:
+        """Whether posting is stopped, and why."""
+        return cast(BreakerState, self._get("/v1/breaker"))
+
+    def trip_breaker(self, reason: str) -> None:
+        """Stop posting by hand."""
+        self._send("PUT", "/v1/breaker", body={"reason": reason}, repeatable=True)
+
+    def reset_breaker(self, reason: str, *, seen: int) -> None:
+        """Let posting go on; refused while ledger and chain differ, or when something was found that was not `seen`."""
+        params = {"reason": reason, "seen": str(seen)}
+        self._send("DELETE", "/v1/breaker", params=params, repeatable=True, timeout_s=AUDIT_TIMEOUT_S)
+
+    def lanes(self) -> list[Lane]:
+        """How every signing account stands."""
+        return cast("list[Lane]", self._get("/v1/lanes")["items"])
 
     def readiness(self) -> tuple[bool, Readiness]:
         """Whether the service is ready, with its checks. Asked once: not being ready is an answer too."""

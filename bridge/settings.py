@@ -67,6 +67,21 @@ class Settings(BaseSettings):
     block_interval_ms: int = Field(
         default=1000, ge=1, le=60_000, description="least time between two blocks of the embedded chain"
     )
+    replace_after_s: int = Field(
+        default=30,
+        ge=1,
+        le=86_400,
+        description="seconds that a transaction may wait while blocks are mined before it is replaced by higher fees",
+    )
+    fee_max_gwei: int = Field(
+        default=500,
+        ge=1,
+        le=1_000_000,
+        description="the most that one unit of gas may cost; nothing is signed above it",
+    )
+    low_funds_wei: int = Field(
+        default=10**16, ge=0, description="gas money of a signing account below which its lane tells `low-funds`"
+    )
     lane_funds_wei: int = Field(
         default=10**18, ge=0, description="what a new signing account receives where it has nothing"
     )

@@ -51,10 +51,9 @@ Amounts = Steps | Listed
 def valid_amounts(terms: Terms, tier: str | None = None) -> Amounts:
     """The amounts in that the terms take from a member of this tier; possibly none at all."""
     rules = terms.rules
-    block = terms.ratio.reduced().from_units
+    block = terms.ratio.reduced().from_units if rules.rounding is Rounding.WHOLE else 1
     if rules.amounts:
-        whole = rules.rounding is Rounding.WHOLE
-        return Listed(tuple(each for each in rules.amounts if not whole or each % block == 0))
+        return Listed(tuple(each for each in rules.amounts if each % block == 0))
     minimum = next((each.minimum for each in rules.minimums if tier in each.tiers), terms.minimum)
     if rules.rounding is Rounding.WHOLE:
         return _whole(minimum, terms.increment, block)

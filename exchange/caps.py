@@ -2,7 +2,7 @@
 
 from exchange.errors import OverCap
 from exchange.points import POINTS_MAX, Points
-from exchange.rules import Cap, Side
+from exchange.rules import Cap, Side, is_for
 from exchange.situation import Situation
 from exchange.terms import Terms
 
@@ -21,7 +21,7 @@ def room_in(terms: Terms, situation: Situation) -> tuple[int, int]:
 
 def binding_caps(terms: Terms, tier: str | None) -> list[Cap]:
     """The caps that bind a member of this tier."""
-    return [cap for cap in terms.rules.caps if not cap.tiers or tier in cap.tiers]
+    return [cap for cap in terms.rules.caps if is_for(tier, cap.tiers, cap.except_tiers)]
 
 
 def _left(cap: Cap, situation: Situation) -> int:
@@ -36,7 +36,7 @@ def require_count(terms: Terms, situation: Situation, field: str) -> None:
     for cap in binding_caps(terms, situation.tier):
         if cap.count is not None and situation.used_of(cap).count >= cap.count:
             raise OverCap(
-                f"these terms allow {cap.count:,} transfers in a {cap.per}, and so many were made",
+                f"these terms allow {cap.count:,} transfers {cap.per.spoken}, and so many were made",
                 field=field,
                 limit=cap.count,
             )

@@ -21,8 +21,13 @@ def check_whole(field_name: str, value: object, least: int, most: int) -> None:
 
 def check_currency(field_name: str, value: str) -> None:
     """Raises `InvalidTerms` unless `value` is written like an ISO 4217 code."""
-    if not (len(value) == 3 and value.isascii() and value.isalpha() and value.isupper()):
-        raise InvalidTerms(f"{field_name} is three capital letters, such as USD", field=field_name, nearest="USD")
+    if not _is_currency(value):
+        said = f"{field_name} is three capital letters, such as USD"
+        raise InvalidTerms(said, field=field_name, nearest=value.upper() if _is_currency(value.upper()) else None)
+
+
+def _is_currency(value: str) -> bool:
+    return len(value) == 3 and value.isascii() and value.isalpha() and value.isupper()
 
 
 def check_name(field_name: str, value: str) -> None:

@@ -1,8 +1,10 @@
-"""Eligibility: which lots may be swapped, and how what they bring is divided among them."""
+"""Eligibility: who may swap and which lots, and how what they bring is divided among them."""
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from itertools import accumulate, pairwise
 
+from exchange.errors import NotEligible
 from exchange.lots import Lot, LotId
 from exchange.rules import Eligible
 
@@ -23,6 +25,26 @@ def _meets(lot: Lot[LotId], eligible: Eligible, now: int) -> bool:
     if eligible.age_max_days is not None and age > eligible.age_max_days * DAY_S:
         return False
     return lot.expires_at is None or lot.expires_at - now >= eligible.left_min_days * DAY_S
+
+
+def require_standing(eligible: Eligible, member_since: int, linked_since: int, now: int, field: str) -> None:
+    """Raises `NotEligible` where the member is too new, or the link is; `nearest` is from when on neither is.
+
+    Moments are in Unix seconds; the nearest one is written as ISO 8601 has it, in UTC.
+    """
+    asked = (
+        (eligible.member_min_days, member_since, "a member"),
+        (eligible.linked_min_days, linked_since, "linked to the membership at the destination"),
+    )
+    days, since, what = max(asked, key=lambda each: each[1] + each[0] * DAY_S)  # by then the other is met as well
+    if now - since < days * DAY_S:
+        possible = f"{datetime.fromtimestamp(since + days * DAY_S, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        raise NotEligible(
+            f"these terms are for who has been {what} for {days:,} days; that is so from {possible} on",
+            field=field,
+            limit=days,
+            nearest=possible,
+        )
 
 
 def divided(total: int, parts: Sequence[int]) -> list[int]:

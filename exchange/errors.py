@@ -193,7 +193,10 @@ class OverCap(Conflict):
 
 
 class NotEligible(Conflict):
-    """Raised when too few of the points may be swapped under the terms: too young, too old, or received by a swap."""
+    """Raised when too few of the points may be swapped under the terms: too young, too old, or received by a swap.
+
+    And when none may yet, since the member or the link is too new; `nearest` is then the moment from which on.
+    """
 
     type = "not-eligible"
 

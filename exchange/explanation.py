@@ -8,7 +8,8 @@ from math import floor
 
 from exchange.conversion import MoneyDue, Yield
 from exchange.points import ZERO, MicroUnits, Points
-from exchange.rules import Bonus, When
+from exchange.rules import Bonus, Period, When
+from exchange.situation import PLAIN_SITUATION, Situation
 from exchange.terms import Terms
 
 BASIS = 10_000
@@ -77,14 +78,17 @@ def lines_of_hop(terms: Terms, amount: int) -> list[Line]:
     return lines
 
 
-def lines_of_yield(terms: Terms, amount: Points, given: Yield) -> list[Line]:
+def lines_of_yield(terms: Terms, amount: Points, given: Yield, situation: Situation = PLAIN_SITUATION) -> list[Line]:
     """What the last hop's ratio gives, what each bonus adds, and what rounding takes."""
     lines = [Line("base", f"{amount:,} at {terms.ratio}", given.base, program=terms.destination)]
     bonuses = {bonus.name: bonus for bonus in terms.rules.bonuses}
     lost = _fraction(terms, amount, given.base)
     for each in given.bonuses:
         bonus = bonuses[each.name]
-        lines.append(Line("bonus", f"{bonus.name}: {reason_of(bonus)}", each.points, program=terms.destination))
+        detail = f"{bonus.name}: {reason_of(bonus)}"
+        if had := situation.had.get(bonus.name):
+            detail += f", of which {had:,} were given before"
+        lines.append(Line("bonus", detail, each.points, program=terms.destination))
         if bonus.ratio is not None:
             lost = amount * bonus.ratio.exact - given.base - each.points
     if lost:
@@ -105,7 +109,10 @@ def reason_of(bonus: Bonus) -> str:
         much = f"{bonus.flat:,} more for the transfer"
     most = [] if bonus.most is None else [f"at most {bonus.most:,}"]
     group = [] if bonus.group is None else [f"the best of {bonus.group}"]
-    return ", ".join([much, *most, *group, *_conditions(bonus.when)])
+    member_most = []
+    if bonus.member_most is not None:
+        member_most = [f"at most {bonus.member_most:,} for one member {bonus.member_per.spoken}"]
+    return ", ".join([much, *most, *group, *_conditions(bonus.when), *member_most])
 
 
 def _conditions(when: When) -> list[str]:
@@ -114,13 +121,16 @@ def _conditions(when: When) -> list[str]:
         said.append(f"from {when.at_least:,} points on")
     if when.tiers:
         said.append("for " + " or ".join(sorted(when.tiers)))
+    if when.except_tiers:
+        said.append("for all but " + " and ".join(sorted(when.except_tiers)))
     if when.starts is not None:
         said.append(f"from {_moment(when.starts)}")
     if when.ends is not None:
         said.append(f"until {_moment(when.ends)}")
     if when.nth_per is not None:
         numbers = f"from number {when.nth_from} on" if when.nth_to is None else f"numbers {when.nth_from}-{when.nth_to}"
-        said.append(f"transfers of the {when.nth_per}: {numbers}")
+        of_period = "ever" if when.nth_per is Period.EVER else f"of the {when.nth_per}"
+        said.append(f"transfers {of_period}: {numbers}")
     return said
 
 

@@ -11,13 +11,14 @@ Fees in points count, fees in money do not.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from itertools import pairwise, zip_longest
 from math import gcd
 from typing import Final
 
-from exchange.best_rate import best_rate, best_situations
+from exchange.best_rate import Best, best_situations
 from exchange.conversion import fees_on
 from exchange.cycle import Cycle
 from exchange.path import Hop, Path
@@ -28,8 +29,8 @@ from exchange.rules import Bonus
 from exchange.situation import Situation
 from exchange.terms import Terms
 
-WORK_MAX: Final = 10_000
-"""How much a search works out: a plain pricing of an amount is 1, and `BONUS_WORK` more for each bonus."""
+WORK_MAX: Final = 100_000
+"""How much a search works out: an amount converted in one direction is 1, and 1 more for each bonus or fee in it."""
 
 DIRECTIONS_MAX: Final = 12
 """Directions of a cycle on which amounts are looked for."""
@@ -37,14 +38,21 @@ DIRECTIONS_MAX: Final = 12
 SITUATIONS_MAX: Final = 6
 """Situations in which one direction is tried, those with the greatest bounds."""
 
+SITUATIONS_WORK_MAX: Final = 2_000
+"""How much is worked out to find them (`exchange.best_rate`)."""
+
 LISTED_MAX: Final = 32
 """Amounts of a table that are tried, from its beginning and from its end together."""
 
-BONUS_WORK: Final = 2
-"""Amounts are searched by halves where there are bonuses, which takes as long as two plain pricings for each."""
-
 FEE_ROUNDS_MAX: Final = 3
 """Times that an amount is lessened so that it and the fee on it fit."""
+
+TOO_LONG: Final = f"amounts are tried on cycles of up to {DIRECTIONS_MAX} directions"
+NO_WAY_ROUND: Final = "what is received there may not go on all the way round, so no amount was tried"
+GIVEN_UP: Final = "the search was given up"
+
+_POINTS: Final = range(1, POINTS_MAX + 1)
+"""All amounts, which a search halves that is given no list of them."""
 
 _ROUND: Final = tuple(digit * 10**zeros for zeros in range(15) for digit in (1, 2, 5))
 
@@ -92,24 +100,29 @@ class Gain:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A gain, or None where none was found among so many amounts tried; none are where the cycle is too long."""
+    """A gain; or None where none was found among so many amounts tried, which does not say that there is none.
+
+    `cut_short` is why not all of the likely amounts were tried, where they were not.
+    """
 
     gain: Gain | None
     tried: int
+    cut_short: str | None = None
+
+    def describe(self, names: Mapping[str, str]) -> str:
+        """What is known, in one sentence."""
+        if self.gain is not None:
+            return f"An amount that gains: {self.gain.describe(names)}"
+        if not self.tried:
+            return f"Whether an amount gains is not known: {self.cut_short}"
+        amounts = "amount" if self.tried == 1 else "amounts"
+        known = f"No amount that gains was found among {self.tried:,} {amounts} tried, with one swap in each direction"
+        return known if self.cut_short is None else f"{known}; then {self.cut_short}"
 
 
 def explain_refusal(cycle: Cycle, search: Search, names: Mapping[str, str]) -> str:
     """Why a cycle is refused, and whether an amount is known that gains; two sentences."""
-    if search.gain is None:
-        amounts = "amount" if search.tried == 1 else "amounts"
-        known = (
-            f"No amount that gains was found among {search.tried:,} {amounts} tried, with one swap in each direction"
-        )
-        if not search.tried:
-            known = "No amount was tried on so long a cycle"
-    else:
-        known = f"An amount that gains: {search.gain.describe(names)}"
-    return f"{cycle.describe(names)}. {known}."
+    return f"{cycle.describe(names)}. {search.describe(names)}."
 
 
 def gaining_amount(cycle_terms: Sequence[Terms], now: int, work_max: int = WORK_MAX) -> Search:
@@ -119,18 +132,20 @@ def gaining_amount(cycle_terms: Sequence[Terms], now: int, work_max: int = WORK_
     least number of whole blocks of them all may go, a cycle whose ratios multiply to more than one is found to gain.
     """
     if len(cycle_terms) > DIRECTIONS_MAX:
-        return Search(None, 0)
+        return Search(None, 0, TOO_LONG)
     work = _Work(work_max)
     directions = [_Direction(terms, now, work) for terms in cycle_terms]
     rounds = [_Round([*directions[place:], *directions[:place]]) for place in range(len(directions))]
+    passable = [each for each in rounds if each.is_open]
     tried = 0
-    for each, amount in _in_turn([each for each in rounds if each.is_open]):
-        if work.left <= 0:
-            break
+    for each, amount in _in_turn(passable):
+        gain = each.gain_from(amount)
+        if gain is not None:
+            return Search(gain, tried + 1)
+        if work.is_spent:
+            return Search(None, tried, GIVEN_UP)
         tried += 1
-        if gain := each.gain_from(amount):
-            return Search(gain, tried)
-    return Search(None, tried)
+    return Search(None, tried, None if passable else NO_WAY_ROUND)
 
 
 def _in_turn(rounds: Sequence["_Round"]) -> Iterator[tuple["_Round", int]]:
@@ -149,76 +164,138 @@ class _Work:
 
     left: int
 
+    @property
+    def is_spent(self) -> bool:
+        return self.left <= 0
+
+
+class _Way:
+    """One direction in one situation: which amounts go, and what each becomes."""
+
+    def __init__(self, terms: Terms, best: Best, work: _Work) -> None:
+        self.terms, self.bound = terms, best.bound
+        self._path = Path([Hop(_counting(terms, best.situation), best.situation)])
+        self._work = work
+        rules = self._path.hops[0].terms.rules
+        halvings = len(rules.amounts or _POINTS).bit_length()
+        self._conversion = 1 + len(rules.bonuses)
+        self._search = self._conversion * (halvings if rules.bonuses else 1)
+        self._fees = len(rules.fees)
+
+    @cached_property
+    def _most(self) -> int:
+        """The most that goes, valid or not. To find it out takes two searches, and one more for the fees."""
+        self._work.left -= 2 * self._search + self._fees * len(_POINTS).bit_length()
+        return self._path.most
+
+    def step(self, standing: int) -> Step | None:
+        """The swap of up to so many points that gives most, and burns least for it."""
+        self._work.left -= self._search + 3 * self._conversion + (1 + FEE_ROUNDS_MAX) * self._fees
+        amount = self._affordable(standing)
+        if amount is None or self._path.yield_of(amount).base == 0:
+            return None
+        least = self._path.least_for(self._path.yield_of(amount).total)
+        assert least is not None and least <= amount, "what is burned gives as much"
+        fee = self._fee(least)
+        assert least + fee <= standing, "fees do not fall with the amount"
+        given = self._path.yield_of(least)
+        names = tuple(each.name for each in given.bonuses)
+        return Step(self.terms, self._path.hops[0].situation, least, fee, Points(given.total), names)
+
+    def least(self, total: int) -> int | None:
+        """The fewest points that, with the fee on them, give so many."""
+        self._work.left -= self._search + self._fees
+        amount = self._path.least_for(total)
+        return amount + self._fee(amount) if amount and amount <= self._most else None
+
+    def edges(self) -> Iterator[int]:
+        """The least and the greatest amount that goes."""
+        yield from (each for each in (self._path.at_least(1), self._path.at_most(self._most)) if each)
+
+    def _affordable(self, standing: int) -> Points | None:
+        """The greatest valid amount found that leaves enough for the fee on it."""
+        path = self._path
+        amount = path.at_most(min(standing, self._most))
+        for _ in range(FEE_ROUNDS_MAX):
+            if amount is None or amount + self._fee(amount) <= standing:
+                return amount
+            amount = path.at_most(min(standing - self._fee(amount), self._most))
+        return None
+
+    def _fee(self, amount: Points) -> Points:
+        hop = self._path.hops[0]
+        return fees_on(hop.terms, amount, hop.situation)[0]
+
+
+def _counting(terms: Terms, situation: Situation) -> Terms:
+    """The terms with only the bonuses and fees that can count in the situation: the same, and worked out sooner."""
+    rules = terms.rules
+    return replace(
+        terms,
+        rules=replace(
+            rules,
+            bonuses=tuple(each for each in rules.bonuses if situation.meets(each.when, POINTS_MAX)),
+            fees=tuple(each for each in rules.fees if situation.meets(each.when, POINTS_MAX)),
+        ),
+    )
+
 
 class _Direction:
     """One direction of the cycle, in each situation that is tried."""
 
     def __init__(self, terms: Terms, now: int, work: _Work) -> None:
         self.terms = terms
-        self.rates = (terms.ratio.exact, best_rate(terms, now))
+        bests = best_situations(terms, now, SITUATIONS_MAX, SITUATIONS_WORK_MAX)
+        self.rates = (terms.ratio.exact, bests[0].bound)
         self._bonuses = live_bonuses(terms, now)
-        self._paths = [Path([Hop(terms, situation)]) for situation in best_situations(terms, now, SITUATIONS_MAX)]
+        self._ways = [_Way(terms, best, work) for best in bests]
         self._work = work
-        self._cost = 1 + BONUS_WORK * len(terms.rules.bonuses)
 
     def best(self, standing: int) -> Step | None:
         """The swap of up to so many points that gives most, and burns least for it."""
-        steps = [step for path in self._paths if (step := self._step(path, standing))]
-        return max(steps, key=lambda step: (step.amount_out, -step.taken), default=None)
+        best: Step | None = None
+        for way in self._ways:
+            if self._work.is_spent:
+                return None
+            if best is not None and way.bound * standing < best.amount_out:
+                continue
+            step = way.step(standing)
+            if step is not None and (best is None or (step.amount_out, -step.taken) > (best.amount_out, -best.taken)):
+                best = step
+        return best
 
     def least(self, total: int) -> int | None:
         """The fewest points that, with the fee on them, give so many."""
-        self._work.left -= len(self._paths) * self._cost
-        amounts = [(path, path.least_for(total)) for path in self._paths]
-        return min(
-            (amount + self._fee(path, amount) for path, amount in amounts if amount and amount <= path.most),
-            default=None,
-        )
+        least: int | None = None
+        for way in self._ways:
+            if self._work.is_spent:
+                return None
+            if least is not None and way.bound * least < total:
+                continue
+            amount = way.least(total)
+            if amount is not None and (least is None or amount < least):
+                least = amount
+        return least
 
     def edges(self) -> Iterator[int]:
         """Amounts at which something begins or ends."""
-        for path in self._paths:
-            yield from (each for each in (path.at_least(1), path.at_most(path.most)) if each)
+        for way in self._ways:
+            yield from way.edges()
         for bonus in self._bonuses:
             yield from _edges_of(bonus)
         listed = self.terms.rules.amounts
         yield from listed[: LISTED_MAX // 2]
         yield from listed[-LISTED_MAX // 2 :]
 
-    def _step(self, path: Path, standing: int) -> Step | None:
-        self._work.left -= self._cost
-        amount = self._affordable(path, standing)
-        if amount is None or path.yield_of(amount).base == 0:
-            return None
-        least = path.least_for(path.yield_of(amount).total)
-        assert least is not None and least <= amount, "what is burned gives as much"
-        fee = self._fee(path, least)
-        assert least + fee <= standing, "fees do not fall with the amount"
-        given = path.yield_of(least)
-        names = tuple(each.name for each in given.bonuses)
-        return Step(self.terms, path.hops[0].situation, least, fee, Points(given.total), names)
-
-    def _affordable(self, path: Path, standing: int) -> Points | None:
-        """The greatest valid amount found that leaves enough for the fee on it."""
-        amount = path.at_most(min(standing, path.most))
-        for _ in range(FEE_ROUNDS_MAX):
-            if amount is None or amount + self._fee(path, amount) <= standing:
-                return amount
-            amount = path.at_most(min(standing - self._fee(path, amount), path.most))
-        return None
-
-    def _fee(self, path: Path, amount: Points) -> Points:
-        return fees_on(self.terms, amount, path.hops[0].situation)[0]
-
 
 def _edges_of(bonus: Bonus) -> Iterator[int]:
     if bonus.when.at_least is not None:
         yield bonus.when.at_least
     if bonus.per is not None:
-        most = 1 if bonus.most is None else -(-bonus.most // bonus.per.to_units)
+        most = 1 if bonus.most_at_once is None else -(-bonus.most_at_once // bonus.per.to_units)
         yield from (bonus.per.from_units, bonus.per.from_units * most)
-    if bonus.share is not None and bonus.most is not None:
-        yield bonus.share.needed_for(bonus.most)
+    if bonus.share is not None and bonus.most_at_once is not None:
+        yield bonus.share.needed_for(bonus.most_at_once)
 
 
 class _Round:

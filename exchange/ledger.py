@@ -22,8 +22,9 @@ from exchange.points import POINTS_MAX, ZERO, Points
 class Balance:
     """The counters of one account, in points.
 
-    They never fall below zero, nor does what is posted or available: a step that would make them do so is a bug and
-    fails an assertion.
+    They never fall below zero, nor does what is posted: a step that would make them do so is a bug and fails an
+    assertion. Holds never exceed what is there, but for an account of which the chain tells that somebody else took
+    points that are held here: nothing of it is available.
     """
 
     credits_pending: Points = ZERO
@@ -38,7 +39,6 @@ class Balance:
         assert self.debits_posted >= 0, "a debit took less than nothing"
         assert self.incoming_pending >= 0, "more swaps came in than were expected"
         assert self.credits_posted >= self.debits_posted, "the posted balance is never negative"
-        assert self.posted + self.credits_pending >= self.debits_pending, "more is held than there will be"
 
     @property
     def posted(self) -> Points:
@@ -48,7 +48,7 @@ class Balance:
     @property
     def available(self) -> Points:
         """What the own stream may still take: queued credits count, held debits do not."""
-        return Points(self.posted + self.credits_pending - self.debits_pending)
+        return Points(max(0, self.posted + self.credits_pending - self.debits_pending))
 
     @property
     def swappable(self) -> Points:
@@ -131,13 +131,19 @@ class Balance:
     ) -> "Balance":
         """`amount` added to the counters given as 1 and taken from those given as -1."""
         assert amount > 0, "a step moves a positive amount"
-        return Balance(
+        made = Balance(
             Points(self.credits_pending + credits_pending * amount),
             Points(self.credits_posted + credits_posted * amount),
             Points(self.debits_pending + debits_pending * amount),
             Points(self.debits_posted + debits_posted * amount),
             Points(self.incoming_pending + incoming_pending * amount),
         )
+        assert made._covered or not self._covered, "more is held than there will be"
+        return made
+
+    @property
+    def _covered(self) -> bool:
+        return self.posted + self.credits_pending >= self.debits_pending
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ one is a whole number of blocks, where a block is the least amount that converts
 one point (`path_least`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import gcd
 from typing import TypeVar
 
@@ -18,6 +18,9 @@ AccountKey = TypeVar("AccountKey")
 
 ACCOUNTS_MAX = 256
 """Accounts that one swap may be spread over; the search takes the square of it."""
+
+TRIES_MAX = 16
+"""Amounts that are tried for a refusal to name the nearest one; beyond them it names none."""
 
 
 def path_block(ratios: Sequence[Ratio]) -> int:
@@ -52,17 +55,21 @@ def plan_legs(
     block: int,
     *,
     leg_min: int | None = None,
+    burned: Callable[[int], int | None] | None = None,
 ) -> list[tuple[AccountKey, int]]:
     """What each account pays of `amount`, so that the floors of the legs sum to the floor of `amount`.
 
     `available` is in the order in which points should go (first-expiring first): among all splits that
     hold, the one that takes the most from the first account, then from the second, and so on. Accounts that
     pay nothing are left out. `block` is `path_block` and `leg_min` the least amount that gives one point, `path_least`;
-    left out, a whole block, which always gives one but refuses some splits that would do. An amount below
-    one block goes as a single leg.
+    left out, a whole block, which always gives one but refuses some splits that would do.
 
-    Raises `CannotSplit` exactly when no such split exists; `nearest` is the greatest lesser amount that can
-    be split.
+    A split holds when it is a single leg below one block, or when all legs but one are whole blocks and none is less
+    than `leg_min`. Other splits may happen to sum to the same: at 3 -> 2, two legs of 2 give 1 each and 4 gives 2. They
+    are not looked for, since for legs of several odd parts that would be a search over all accounts at once.
+
+    Raises `CannotSplit` when no split holds. `nearest` is the greatest lesser amount of which one does. `burned` says
+    what is burned for an amount offered, None for nothing: `nearest` is then the greatest that is burned as it stands.
     """
     held = [there for _, there in available]
     least = block if leg_min is None else leg_min
@@ -72,7 +79,7 @@ def plan_legs(
     assert len(held) <= ACCOUNTS_MAX, "a swap is spread over a bounded number of accounts"
     legs = _best_split(held, amount, block, least)
     if legs is None:
-        nearest = _greatest_below(held, amount, block, least)
+        nearest = _nearest(held, amount - 1, block, least, burned)
         raise CannotSplit(
             "the points lie in several accounts, and taking them would lose a part in rounding",
             field="points",
@@ -81,6 +88,24 @@ def plan_legs(
         )
     assert sum(legs) == amount, "legs sum to the amount"
     return [(key, leg) for (key, _), leg in zip(available, legs, strict=True) if leg]
+
+
+def _nearest(
+    held: Sequence[int], amount: int, block: int, least: int, burned: Callable[[int], int | None] | None
+) -> int | None:
+    """The greatest amount up to this one that can be split and, where that is asked for, is burned as it stands."""
+    for _ in range(TRIES_MAX):
+        found = _greatest_below(held, amount, block, least)
+        if found is None or burned is None:
+            return found
+        standing = burned(found)
+        if standing is None:
+            return None
+        assert standing <= found, "no more is burned than was offered"
+        if standing == found or _best_split(held, standing, block, least):
+            return standing
+        amount = standing - 1
+    return None
 
 
 def _best_split(held: Sequence[int], amount: int, block: int, least: int) -> list[int] | None:
@@ -126,6 +151,8 @@ def _greatest_below(held: Sequence[int], amount: int, block: int, least: int) ->
     is a number of whole blocks, and on top of it at most what is loose in one account, with or without a
     block beside it there.
     """
+    if amount < 1 or _best_split(held, amount, block, least):
+        return amount if amount > 0 else None
     loose = max((there % block for there in held), default=0)
     loose_beside_block = max((there % block for there in held if there >= block), default=0)
     whole = sum(there - there % block for there in held)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from exchange.passage import CLOSED, Lane, Passage, depends_on_situation, widest_lane
+from exchange.passage import CLOSED, Lane, Passage, Widest, depends_on_situation
 from exchange.path import Hop, takes_through
 from exchange.terms import Terms
 
@@ -20,9 +20,13 @@ _NO_LANES: Mapping[str, Lane] = {}
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """Terms as the index holds them; `passage` is there where it is the same for every member at every time."""
+    """Terms as the index holds them; `passage` is there where it is the same for every member at every time.
+
+    `widest` then is that as well.
+    """
 
     terms: Terms
+    widest: Passage | Widest
     passage: Passage | None
     onward: bool
     takes_through: bool
@@ -53,7 +57,7 @@ class Market:
         self._count += 1
         if not (direction.onward and direction.takes_through):
             return
-        lane = widest_lane(terms)
+        lane = direction.widest.lane
         if lane is not CLOSED:
             self._lanes_from.setdefault(terms.source, {})[terms.destination] = lane
             self._lanes_into.setdefault(terms.destination, {})[terms.source] = lane
@@ -97,7 +101,7 @@ class Market:
 
 def _direction(terms: Terms) -> Direction:
     passage = None if depends_on_situation(terms) else Passage(Hop(terms))
-    return Direction(terms, passage, terms.rules.received.onward, takes_through(terms))
+    return Direction(terms, passage or Widest(terms), passage, terms.rules.received.onward, takes_through(terms))
 
 
 def _drop(index: dict[str, dict[str, _Entry]], program: str, other: str) -> None:

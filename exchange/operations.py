@@ -19,6 +19,8 @@ class OperationKind(StrEnum):
     """More than the ratio gives for a swap; it goes its own way once the swap is final."""
     FEE = "fee"
     """Points burned on top of a swap, once that is final."""
+    ADJUSTMENT = "adjustment"
+    """What the chain tells of under a kind of entry for which nobody can ask here."""
 
 
 class OperationState(StrEnum):

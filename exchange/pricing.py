@@ -13,6 +13,7 @@ amount between must be valid as it is for the hop that follows, what rounding ta
 last hop only and fees in points on the first.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,18 +30,18 @@ from exchange.explanation import (
     lines_of_yield,
     value_of,
 )
-from exchange.path import HOPS_MAX, LEAPS_MAX, Hop, Path, takes_through
+from exchange.path import HOPS_MAX, Hop, Path, takes_through
 from exchange.points import ZERO, MicroUnits, Points, points
 from exchange.situation import PLAIN_SITUATION, Situation
 from exchange.terms import Terms
 
 __all__ = [
     "HOPS_MAX",
-    "LEAPS_MAX",
     "Hop",
     "HopPrice",
     "Path",
     "Price",
+    "most_payable",
     "price",
     "price_for",
     "price_route",
@@ -219,12 +220,25 @@ def _explained(paths: Sequence[Path], amount: Points, remainder: Points, worth: 
                 for hop, into in zip(path.hops[:-1], amounts, strict=False)
                 for line in lines_of_hop(hop.terms, into)
             ),
-            *lines_of_yield(last.terms, Points(amounts[-2]), given),
+            *lines_of_yield(last.terms, Points(amounts[-2]), given, last.situation),
             *lines_of_fees(fee_points, fees, first.terms.source),
             *lines_of_rest(remainder, first.terms.source),
             *lines_of_value(value, worth),
         ),
     )
+
+
+def most_payable(hops: Sequence[Hop], purse: int, perhaps: Sequence[Sequence[Hop]] = ()) -> Points:
+    """The greatest amount, valid or not, that a purse of so many points pays together with the fee in points on it.
+
+    `perhaps` as for `price_route`. 0 where it does not even pay a fee.
+    """
+    firsts = [each[0] for each in (hops, *perhaps)]
+
+    def exceeds(amount: int) -> bool:
+        return amount + max(fees_on(hop.terms, Points(amount), hop.situation)[0] for hop in firsts) > purse
+
+    return Points(max(0, bisect_left(range(purse + 1), True, key=exceeds) - 1))
 
 
 def _fees(paths: Sequence[Path], amount: Points) -> tuple[Points, tuple[MoneyDue, ...]]:

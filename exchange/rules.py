@@ -4,6 +4,10 @@ The contract holds a direction's ratio, settlement price and caps. Everything he
 gives more than the ratio: that is the least that anybody gets, and whatever is better is a bonus with its condition.
 Amounts are whole points of the source unless they say otherwise, times are Unix seconds, days are 86,400 seconds, and
 the periods of caps and counts are those of the calendar in UTC.
+
+Where a rule is for some tiers, it names them; where it is for all but some, it names those in `except_tiers`. A member
+of no tier is in none: what is for some tiers is never for them, and what is for all but some always is. So no rule can
+tell a member of no tier from one in a tier that is named nowhere.
 """
 
 from dataclasses import dataclass, field
@@ -28,6 +32,8 @@ AMOUNTS_MAX = 1_000
 FEE_MAX = MicroUnits(2**48)
 """The flat part and the rate of a fee in money: 281 million of the currency's unit."""
 
+_NO_COUNT = "transfers are counted by day, week, month or year, or ever"
+_NO_POINTS = Points(0)
 _NO_MONEY = MicroUnits(0)
 _ONE_POINT = Points(1)
 
@@ -46,8 +52,21 @@ class Period(StrEnum):
 
     TRANSFER = "transfer"
     DAY = "day"
+    WEEK = "week"
+    """From Monday to Sunday, as ISO 8601 has it."""
     MONTH = "month"
     YEAR = "year"
+    EVER = "ever"
+    """It never begins anew."""
+
+    @property
+    def spoken(self) -> str:
+        """When, in the words of a sentence: `in a day`, or `ever`."""
+        return "ever" if self is Period.EVER else f"in a {self}"
+
+
+COUNTED = (Period.DAY, Period.WEEK, Period.MONTH, Period.YEAR, Period.EVER)
+"""The periods in which there can be several transfers, each longer than the one before."""
 
 
 class Side(StrEnum):
@@ -75,6 +94,20 @@ class Expiry(StrEnum):
     """So many days after their arrival, or as above where that is earlier."""
 
 
+def is_for(tier: str | None, tiers: frozenset[str], except_tiers: frozenset[str]) -> bool:
+    """Whether a rule for `tiers` (empty: all), but not for `except_tiers`, is for a member of this tier."""
+    return (not tiers or tier in tiers) and tier not in except_tiers
+
+
+def _check_tiers(field_name: str, tiers: frozenset[str], except_tiers: frozenset[str]) -> None:
+    check_names(f"{field_name}tiers", tiers)
+    check_names(f"{field_name}except_tiers", except_tiers)
+    if tiers and except_tiers:
+        raise InvalidTerms(
+            "either the tiers are named or those that are left out, not both", field=f"{field_name}except_tiers"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class When:
     """Under which circumstances a bonus or a fee counts; what is left out always holds.
@@ -85,6 +118,7 @@ class When:
     """
 
     tiers: frozenset[str] = frozenset()
+    except_tiers: frozenset[str] = frozenset()
     starts: int | None = None
     ends: int | None = None
     at_least: Points | None = None
@@ -93,7 +127,7 @@ class When:
     nth_to: int | None = None
 
     def __post_init__(self) -> None:
-        check_names("when.tiers", self.tiers)
+        _check_tiers("when.", self.tiers, self.except_tiers)
         for name in ("starts", "ends"):
             value = getattr(self, name)
             if value is not None:
@@ -110,7 +144,7 @@ class When:
         if self.nth_to is not None:
             check_whole("when.nth_to", self.nth_to, self.nth_from, COUNT_MAX)
         if self.nth_per is Period.TRANSFER:
-            raise InvalidTerms("transfers are counted by day, month or year", field="when.nth_per")
+            raise InvalidTerms(_NO_COUNT, field="when.nth_per")
         if self.nth_per is None and (self.nth_from, self.nth_to) != (1, None):
             raise InvalidTerms("which period are the transfers counted in?", field="when.nth_per")
 
@@ -123,7 +157,7 @@ class Cap:
     """The most that may go in a period: so many points, so many transfers, or both.
 
     With `shared` it counts all directions of the same source (on the side `in`: to the same destination) whose terms
-    name the same group. With `tiers` it binds only members in one of them.
+    name the same group. With `tiers` it binds only members in one of them, with `except_tiers` all others.
     """
 
     per: Period
@@ -133,6 +167,7 @@ class Cap:
     scope: Scope = Scope.MEMBER
     shared: bool = False
     tiers: frozenset[str] = frozenset()
+    except_tiers: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.points is None and self.count is None:
@@ -142,8 +177,8 @@ class Cap:
         if self.count is not None:
             check_whole("caps.count", self.count, 0, COUNT_MAX)
             if self.per is Period.TRANSFER:
-                raise InvalidTerms("transfers are counted by day, month or year", field="caps.count")
-        check_names("caps.tiers", self.tiers)
+                raise InvalidTerms(_NO_COUNT, field="caps.count")
+        _check_tiers("caps.", self.tiers, self.except_tiers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +191,9 @@ class Bonus:
     per    so many more for each so many source points: 60,000:5,000
     flat   so many more for the transfer
 
-    Those that name the same `group` do not add up: only the best of them counts. `most` bounds what one transfer gets.
+    Those that name the same `group` do not add up: only the best of them counts. `most` bounds what one transfer gets,
+    `member_most` what one member gets in all transfers of `member_per` in this direction: what is left of it is given,
+    and the transfer goes all the same.
     """
 
     name: str
@@ -167,6 +204,8 @@ class Bonus:
     when: When = ALWAYS
     group: str | None = None
     most: Points | None = None
+    member_most: Points | None = None
+    member_per: Period = Period.EVER
 
     def __post_init__(self) -> None:
         check_name("bonuses.name", self.name)
@@ -174,25 +213,56 @@ class Bonus:
             raise InvalidTerms("a bonus is exactly one of ratio, share, per and flat", field="bonuses")
         if self.flat is not None:
             check_whole("bonuses.flat", self.flat, 1, POINTS_MAX)
-        if self.most is not None:
-            check_whole("bonuses.most", self.most, 1, POINTS_MAX)
+        for name in ("most", "member_most"):
+            if getattr(self, name) is not None:
+                check_whole(f"bonuses.{name}", getattr(self, name), 1, POINTS_MAX)
         if self.group is not None:
             check_name("bonuses.group", self.group)
         if self.ratio is not None and self.group is not None:
             raise InvalidTerms("better ratios never add up, so they are in no group", field="bonuses.group")
-        if self.ratio is not None and self.most is not None:
-            raise InvalidTerms("a better ratio has no bound of its own", field="bonuses.most")
+        self._check_bounds()
+
+    def _check_bounds(self) -> None:
+        for name in ("most", "member_most"):
+            if self.ratio is not None and getattr(self, name) is not None:
+                raise InvalidTerms("a better ratio has no bound of its own", field=f"bonuses.{name}")
+        if self.member_per is Period.TRANSFER:
+            raise InvalidTerms("what one transfer gets is bounded by most", field="bonuses.member_per")
+        if self.member_most is None and self.member_per is not Period.EVER:
+            raise InvalidTerms("how much does one member get in that time?", field="bonuses.member_per")
+
+    @property
+    def most_at_once(self) -> Points | None:
+        """The most that one transfer brings to a member who had nothing of it before; None where nothing bounds it."""
+        return min((each for each in (self.most, self.member_most) if each is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class PointsFee:
-    """So many source points, burned on top of what is swapped."""
+    """Source points, burned on top of what is swapped: `points`, and `rate` for each `per` points begun.
 
-    points: Points
+    `ceiling` bounds the sum of both.
+    """
+
+    points: Points = _NO_POINTS
     when: When = ALWAYS
+    rate: Points = _NO_POINTS
+    per: Points = _ONE_POINT
+    ceiling: Points | None = None
 
     def __post_init__(self) -> None:
-        check_whole("fees.points", self.points, 1, POINTS_MAX)
+        check_whole("fees.points", self.points, 0, POINTS_MAX)
+        check_whole("fees.points_rate", self.rate, 0, POINTS_MAX)
+        check_whole("fees.per", self.per, 1, POINTS_MAX)
+        if not self.points and not self.rate:
+            raise InvalidTerms("a fee in points has a flat amount, a rate or both", field="fees.points", nearest=1)
+        if self.ceiling is not None:
+            check_whole("fees.points_ceiling", self.ceiling, 1, POINTS_MAX)
+
+    def of(self, amount: int) -> int:
+        """How many points a transfer of `amount` costs on top. It may be beyond `POINTS_MAX`: then none can pay it."""
+        fee = self.points + self.rate * -(-amount // self.per)
+        return fee if self.ceiling is None else min(fee, self.ceiling)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,17 +302,21 @@ Fee = PointsFee | MoneyFee
 class Eligible:
     """Which of a member's points may go, counted in days since they were earned and until they expire.
 
-    `earned_only` leaves out points that were themselves received by a swap.
+    `earned_only` leaves out points that were themselves received by a swap. None go before their owner has been a
+    member of the source program for `member_min_days`, and had the membership at the destination linked for
+    `linked_min_days`.
     """
 
     age_min_days: int = 0
     age_max_days: int | None = None
     left_min_days: int = 0
     earned_only: bool = False
+    member_min_days: int = 0
+    linked_min_days: int = 0
 
     def __post_init__(self) -> None:
-        check_whole("eligible.age_min_days", self.age_min_days, 0, DAYS_MAX)
-        check_whole("eligible.left_min_days", self.left_min_days, 0, DAYS_MAX)
+        for name in ("age_min_days", "left_min_days", "member_min_days", "linked_min_days"):
+            check_whole(f"eligible.{name}", getattr(self, name), 0, DAYS_MAX)
         if self.age_max_days is not None:
             check_whole("eligible.age_max_days", self.age_max_days, self.age_min_days, DAYS_MAX)
 
@@ -285,6 +359,7 @@ class Rules:
     blocks       the minimum must be a multiple of the increment, and is refused where it is not
     minimums     other minimums by tier
     tiers        only members in one of these may swap; empty: all
+    except_tiers all members may swap but those in one of these
     group        the partner group that shared caps count together
     notice_days  other terms must be consented to so long before they begin
     """
@@ -294,6 +369,7 @@ class Rules:
     blocks: bool = False
     minimums: tuple[TierMinimum, ...] = ()
     tiers: frozenset[str] = frozenset()
+    except_tiers: frozenset[str] = frozenset()
     group: str | None = None
     caps: tuple[Cap, ...] = ()
     bonuses: tuple[Bonus, ...] = ()
@@ -310,7 +386,7 @@ class Rules:
                 )
         self._check_amounts()
         self._check_minimums()
-        check_names("tiers", self.tiers)
+        _check_tiers("", self.tiers, self.except_tiers)
         check_whole("notice_days", self.notice_days, 0, DAYS_MAX)
         if self.group is not None:
             check_name("group", self.group)
@@ -319,6 +395,10 @@ class Rules:
         names = [bonus.name for bonus in self.bonuses]
         if repeated := [name for name in names if names.count(name) > 1]:
             raise InvalidTerms(f"two bonuses are called {repeated[0]}", field="bonuses.name")
+
+    def is_open_to(self, tier: str | None) -> bool:
+        """Whether members of this tier may swap at all."""
+        return is_for(tier, self.tiers, self.except_tiers)
 
     @property
     def bound_only_here(self) -> tuple[str, ...]:
@@ -330,6 +410,7 @@ class Rules:
             "amounts": bool(self.amounts),
             "rounding": self.rounding is not Rounding.FLOOR,
             "tiers": bool(self.tiers),
+            "except_tiers": bool(self.except_tiers),
             "caps": bool(self.caps),
             "fees": bool(self.fees),
             "eligible": self.eligible != Eligible(),

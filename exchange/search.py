@@ -2,26 +2,26 @@
 
 It crosses hops from the near side, whose amount is known, and joins them with those that end at the far side. What it
 carries along is a bound that no amount of any such route can beat. Routes are then worked out as pricing does, the most
-promising first, until no bound that is left beats what was found. Where increments meet rarely, working out takes many
-leaps from amount to amount, and each is a closer bound: so a route has a few, and then waits until it is the most
-promising again.
+promising first, until no bound that is left beats what was found. A route whose bound is just as good as the last that
+counts may still burn less: it is worked out unless a second bound, on that, says no.
 
-Amounts are carried as values of which more is better: points out as they are, points in below zero. Near is the source
-where an amount is offered, and the destination where one is wanted.
+Amounts are carried as values of which more is better: points out as they are, points in, with the fee on them, below
+zero. Near is the source where an amount is offered, and the destination where one is wanted.
 """
 
 from abc import ABC, abstractmethod
 from bisect import insort
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from heapq import heapify, heappop, heappush
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
+from exchange.errors import NoRoute
 from exchange.market import Direction, Market
-from exchange.passage import CLOSED, Lane, Passage, needed, through
+from exchange.passage import CLOSED, Lane, Passage, Widest, needed, through
 from exchange.path import HOPS_MAX, Hop, Path
 from exchange.points import POINTS_MAX
 from exchange.situation import Situation
@@ -30,18 +30,18 @@ from exchange.terms import Terms
 ROUTES_MAX = 16
 """Routes that one search answers."""
 
-LEAPS_AT_ONCE = 8
-"""Leaps that a route has before others may have become more promising."""
+WORK_MAX = 2_500
+"""What one search may do; one that would have to go on says that it is not complete. A route that is taken up is 1."""
 
-EXAMINED_MAX = 50_000
-"""Times that one search takes up a route; one that would have to go on says that it is not complete."""
+MEETING_WORK = 8
+"""What it counts besides whenever increments meet too rarely for leaps: about as much time."""
 
 
 class Best(StrEnum):
     """Which route is the best."""
 
     POINTS = "points"
-    """The one that gives the most or takes the least; among equals the one of the fewest hops."""
+    """The one that gives the most or takes the least, with its fee in points; among equals the one of fewest hops."""
     HOPS = "hops"
     """The one of the fewest hops; among equals the one that gives the most or takes the least."""
 
@@ -58,6 +58,7 @@ class Asked:
     best: Best
     hops_max: int
     count: int
+    work_max: int
 
     def __post_init__(self) -> None:
         assert 1 <= self.hops_max <= HOPS_MAX, "a route has from one to HOPS_MAX hops"
@@ -65,18 +66,20 @@ class Asked:
 
 
 class Found(NamedTuple):
-    """A route that counts: its rank, the lower the better and no two alike; its value; and its hops."""
+    """A route that counts: its rank, the lower the better and no two alike; its value; and its hops.
 
-    rank: tuple[int, int, int, tuple[str, ...]]
+    The rank is value and number of hops, in the order asked for; among equals the points that leave, with their fee,
+    the fewer the better, and those that arrive, the more the better; and then the ids of the programs from the source
+    on, in the order of the alphabet.
+    """
+
+    rank: tuple[int, int, tuple[int, int], tuple[str, ...]]
     value: int
     hops: tuple[Hop, ...]
 
 
 Level = dict[str, int]
 """Programs that some hops lead to, and a bound on the value that stands there."""
-
-Leaps = Iterator[tuple[int, bool]]
-"""Amounts on the way to the one that goes, and whether each is it."""
 
 Candidate = tuple[int, tuple[str, ...]]
 """A bound on a value, times -1 so that the best comes first; and the programs between the two ends, near ones first.
@@ -96,8 +99,7 @@ class Search(ABC):
         self.complete = True
         self.found: list[Found] = []
         self._passages: dict[tuple[str, str], Passage] = {}
-        self._underway: dict[tuple[str, ...], tuple[Path, Leaps]] = {}
-        self._examined = 0
+        self._work = 0
 
     @property
     @abstractmethod
@@ -129,28 +131,36 @@ class Search(ABC):
         """The level one hop further than another."""
 
     @abstractmethod
-    def least_before(self, passage: Passage, floor: int) -> int | None:
-        """The least value before the last hop with which a route may be better than `floor`; None: no route is."""
+    def least_before(self, passage: Passage | Widest, goal: int) -> int | None:
+        """The least value before the last hop with which a route may have the value `goal`; None: no route has it."""
 
     @abstractmethod
     def gather(self, level: Level, lanes: Mapping[str, Lane], least_value: int) -> list[tuple[int, str]]:
         """What each of these lanes makes of the level's value at its beginning, and which program that is."""
 
     @abstractmethod
+    def cross(self, lane: Lane, value: int) -> int | None:
+        """What one lane makes of a value, None where nothing goes."""
+
+    @abstractmethod
+    def least_into(self, lane: Lane, value: int) -> int | None:
+        """The least value of which one lane makes at least this one; None: none."""
+
+    @abstractmethod
     def in_order(self, programs: Sequence[str]) -> Sequence[str]:
         """The programs of a route, near ones first, from the source on."""
 
     @abstractmethod
-    def leaps(self, path: Path) -> Leaps:
-        """The way to the amount that goes along a route."""
+    def work_out(self, path: Path, goal: int) -> tuple[int, int] | None:
+        """What counts of a route: its value, and the amount in.
+
+        None where it gives nothing, or has not at least the value `goal`. Raises `NoRoute` where increments meet too
+        rarely to say.
+        """
 
     @abstractmethod
-    def worth(self, path: Path, amount: int) -> int:
-        """The value of a route if this amount went along it, valid or not."""
-
-    @abstractmethod
-    def least_of(self, path: Path, amount: int) -> int | None:
-        """The least amount that gives as much as `amount`, which goes; None where it gives nothing."""
+    def tie_bound(self, passages: Sequence[Passage], value: int) -> tuple[int, int]:
+        """The least that may leave, and -1 times the most that may arrive, over these passages at such a value."""
 
     def run(self) -> None:
         """Finds the best routes, by hops: what takes more of them has to be better than what takes fewer."""
@@ -162,10 +172,12 @@ class Search(ABC):
                 return
             self._examine(hops, self._candidates(hops))
 
-    @property
-    def _floor(self) -> int:
-        """What the value of a further route must be above."""
-        return self.worst if len(self.found) < self.asked.count else self.found[-1].value
+    def _goal(self, hops: int) -> int:
+        """The least value with which a further route of so many hops may be among the best."""
+        if len(self.found) < self.asked.count:
+            return self.worst + 1
+        last = self.found[-1]
+        return last.value if len(last.hops) == hops else last.value + 1
 
     @cached_property
     def _near(self) -> Level:
@@ -184,9 +196,9 @@ class Search(ABC):
         return level
 
     @cached_property
-    def _far(self) -> dict[str, Passage]:
+    def _far(self) -> dict[str, Direction]:
         near_end = self.ends[0]
-        return {program: self._passage(each) for program, each in self.far_directions() if program != near_end}
+        return {program: each for program, each in self.far_directions() if program != near_end}
 
     def _passage(self, direction: Direction) -> Passage:
         if direction.passage is not None:
@@ -199,89 +211,85 @@ class Search(ABC):
         return passage
 
     def _candidates(self, hops: int) -> list[Candidate]:
-        """All routes of so many hops, unless their bound says that they are not worth a look."""
-        floor = self._floor
+        """All routes of so many hops, unless their bound says that they are not worth a look.
+
+        Of most far directions nobody's passage is wide enough: who asks for a route is looked up for the others only.
+        """
+        goal = self._goal(hops)
         candidates: list[Candidate] = []
         level = (self._second if hops == 4 else self._near) if self._near else {}
-        for program, passage in self._far.items():
-            least_value = self.least_before(passage, floor)
-            if least_value is None:
+        reach = self._second if hops == 3 else None  # what stands there at the most: needed for four hops anyway
+        for program, direction in self._far.items():
+            least_value = self.least_before(direction.widest, goal)
+            if least_value is None or (reach is not None and reach.get(program, self.worst) < least_value):
                 continue
             if hops > 2:
                 reached = self.gather(level, self.lanes_to(program), least_value)
             else:
                 reached = [(level[program], "")] if program in level else []
             for value, before in reached:
-                bound = self.leave(passage, value)
-                if bound is not None and bound > floor:
+                bound = self.leave(self._passage(direction), value)
+                if bound is not None and bound >= goal:
                     candidates.append((-bound, (before, program) if before else (program,)))
         return candidates
 
     def _examine(self, hops: int, candidates: list[Candidate]) -> None:
         """Works out the candidates, the most promising first, while one may still be better than what was found."""
         heapify(candidates)
-        while candidates and -candidates[0][0] > self._floor:
-            if self._examined == EXAMINED_MAX:
+        while candidates and -candidates[0][0] >= self._goal(hops):
+            if self._work >= self.asked.work_max:
                 self.complete = False
                 return
-            self._examined += 1
-            _, between = heappop(candidates)
+            self._work += 1
+            bound, between = heappop(candidates)
             if len(between) == hops - 1:
-                self._work_out(between, candidates)
+                self._take_up(between, -bound)
             else:
                 self._fill_in(between, candidates)
 
     def _fill_in(self, between: tuple[str, ...], candidates: list[Candidate]) -> None:
         """The candidates that one stands for whose first program was left open."""
         before, last = between
-        lane = {before: self.lanes_to(last)[before]}
-        for value, first in self.gather(self._near, self.lanes_to(before), self.worst):
-            onward = self.gather({before: value}, lane, self.worst)
-            if first == last or not onward:
-                continue
-            bound = self.leave(self._far[last], onward[0][0])
-            if bound is not None and bound > self._floor:
+        goal, lane, passage = self._goal(HOPS_MAX), self.lanes_to(last)[before], self._passage(self._far[last])
+        least_value = self.least_before(passage, goal)
+        least_value = None if least_value is None else self.least_into(lane, least_value)
+        if least_value is None:
+            return
+        for value, first in self.gather(self._near, self.lanes_to(before), least_value):
+            onward = self.cross(lane, value)
+            bound = None if first == last or onward is None else self.leave(passage, onward)
+            if bound is not None and bound >= goal:
                 heappush(candidates, (-bound, (first, before, last)))
 
-    def _work_out(self, between: tuple[str, ...], candidates: list[Candidate]) -> None:
-        """Goes a few leaps on towards the amount of a route: it is settled there, or waits its turn again."""
-        underway = self._underway.pop(between, None) or self._begun(between)
-        if underway is None:
-            return
-        path, leaps = underway
-        amount = None
-        for amount, goes in islice(leaps, LEAPS_AT_ONCE):
-            if goes:
-                self._settle(path, amount)
-                return
-        if amount is not None and (bound := self.worth(path, amount)) > self._floor:
-            self._underway[between] = path, leaps
-            heappush(candidates, (-bound, between))
-
-    def _begun(self, between: tuple[str, ...]) -> tuple[Path, Leaps] | None:
-        """The beginning of that way; None where a hop is closed to the member."""
+    def _take_up(self, between: tuple[str, ...], bound: int) -> None:
+        """Works out a route, and keeps it where it counts and is among the best."""
         near_end, far_end = self.ends
-        programs = self.in_order((near_end, *between, far_end))
+        programs = tuple(self.in_order((near_end, *between, far_end)))
         passages = [self._passage(self.asked.market.directions_from(one)[other]) for one, other in pairwise(programs)]
-        if any(passage.lane is CLOSED for passage in passages):
-            return None
+        if any(passage.lane is CLOSED for passage in passages) or self._is_behind(programs, passages, bound):
+            return
         path = Path([passage.hop for passage in passages])
-        return path, self.leaps(path)
-
-    def _settle(self, path: Path, amount: int) -> None:
-        """Keeps a route whose amount is found, where it counts and is among the best."""
-        value = self.worth(path, amount)
-        if value < self._floor:
+        try:
+            counts = self.work_out(path, self._goal(len(passages)))
+        except NoRoute:
+            self.complete = False
             return
-        least = self.least_of(path, amount)
-        if least is None or least > path.most:
+        finally:
+            self._work += MEETING_WORK * path.searched
+        if counts is None or counts[1] > path.most:
             return
+        value, amount = counts
         hops = len(path.hops)
         keys = (-value, hops) if self.asked.best is Best.POINTS else (hops, -value)
-        tie = least if value > 0 else -path.yield_of(least).total
-        names = (path.hops[0].terms.source, *(hop.terms.destination for hop in path.hops))
-        insort(self.found, Found((*keys, tie, names), value, tuple(path.hops)))
+        tie = path.leaving(amount), -path.yield_of(amount).total
+        insort(self.found, Found((*keys, tie, programs), value, tuple(path.hops)))
         del self.found[self.asked.count :]
+
+    def _is_behind(self, programs: tuple[str, ...], passages: Sequence[Passage], bound: int) -> bool:
+        """Whether a route that is no better than the last that counts surely stands behind it among equals."""
+        if len(self.found) < self.asked.count or bound > self.found[-1].value:
+            return False
+        return (self.tie_bound(passages, bound), programs) > self.found[-1].rank[2:]
 
 
 class Ahead(Search):
@@ -308,8 +316,8 @@ class Ahead(Search):
     def leave(self, passage: Passage, value: int) -> int | None:
         return passage.total_through(value) or None
 
-    def least_before(self, passage: Passage, floor: int) -> int | None:
-        return passage.total_needed(floor + 1)
+    def least_before(self, passage: Passage | Widest, goal: int) -> int | None:
+        return passage.total_needed(goal)
 
     def spread(self, level: Level) -> Level:
         further: Level = {}
@@ -334,18 +342,27 @@ class Ahead(Search):
                     gathered.append((out, program))
         return gathered
 
+    def cross(self, lane: Lane, value: int) -> int | None:
+        return through(lane, value) or None
+
+    def least_into(self, lane: Lane, value: int) -> int | None:
+        return needed(lane, value)
+
     def in_order(self, programs: Sequence[str]) -> Sequence[str]:
         return programs
 
-    def leaps(self, path: Path) -> Leaps:
-        return path.leaps_down(self.asked.amount)
+    def work_out(self, path: Path, goal: int) -> tuple[int, int] | None:
+        start = path.start_for(goal)
+        amount = None if start is None else path.at_most(self.asked.amount, start)
+        given = None if amount is None else path.yield_of(amount)
+        least = path.least_for(given.total) if given and given.base else None
+        return None if given is None or least is None else (given.total, least)
 
-    def worth(self, path: Path, amount: int) -> int:
-        return path.yield_of(amount).total
-
-    def least_of(self, path: Path, amount: int) -> int | None:
-        given = path.yield_of(amount)
-        return path.least_for(given.total) if given.base else None
+    def tie_bound(self, passages: Sequence[Passage], value: int) -> tuple[int, int]:
+        amount = passages[-1].total_needed(value)
+        for passage in reversed(passages[:-1]):
+            amount = None if amount is None else needed(passage.lane, amount)
+        return POINTS_MAX if amount is None else amount, -value
 
 
 class Back(Search):
@@ -371,11 +388,10 @@ class Back(Search):
         return None if least is None else -least
 
     def leave(self, passage: Passage, value: int) -> int | None:
-        least = needed(passage.lane, -value)
-        return None if least is None else -least
+        return self.cross(passage.lane, value)
 
-    def least_before(self, passage: Passage, floor: int) -> int | None:
-        return -through(passage.lane, -floor - 1) or None
+    def least_before(self, passage: Passage | Widest, goal: int) -> int | None:
+        return self.least_into(passage.lane, goal)
 
     def spread(self, level: Level) -> Level:
         further: Level = {}
@@ -399,18 +415,25 @@ class Back(Search):
                 gathered.append((-amount, program))
         return gathered
 
+    def cross(self, lane: Lane, value: int) -> int | None:
+        least = needed(lane, -value)
+        return None if least is None else -least
+
+    def least_into(self, lane: Lane, value: int) -> int | None:
+        return -through(lane, -value) or None
+
     def in_order(self, programs: Sequence[str]) -> Sequence[str]:
         return programs[::-1]
 
-    def leaps(self, path: Path) -> Leaps:
-        start = path.start_for(self.asked.amount)
-        return iter(()) if start is None else path.leaps_up(start)
+    def work_out(self, path: Path, goal: int) -> tuple[int, int] | None:
+        least = path.least_for(self.asked.amount, -goal)
+        return None if least is None else (-path.leaving(least), least)
 
-    def worth(self, path: Path, amount: int) -> int:  # noqa: ARG002 - the amount is the value, whatever the path
-        return -amount
-
-    def least_of(self, path: Path, amount: int) -> int | None:  # noqa: ARG002 - it was found as the least
-        return amount
+    def tie_bound(self, passages: Sequence[Passage], value: int) -> tuple[int, int]:
+        amount = -value
+        for passage in passages[:-1]:
+            amount = through(passage.lane, amount)
+        return -value, -passages[-1].total_through(amount)
 
 
 def _meeting(level: Level, lanes: Mapping[str, Lane], least: int, up: int, down: int) -> list[tuple[str, int, Lane]]:

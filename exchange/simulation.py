@@ -19,7 +19,7 @@ from exchange.errors import NoTerms, SarrafError
 from exchange.explanation import Worth, value_of
 from exchange.points import MicroUnits, Points
 from exchange.pricing import Hop, Price, price_route
-from exchange.rules import Cap, Period, Scope, Side
+from exchange.rules import COUNTED, Cap, Period, Scope, Side
 from exchange.situation import Situation, Usage
 from exchange.terms import Terms
 
@@ -28,8 +28,6 @@ SWAPS_MAX = 1_000_000
 
 MOMENT_MAX = 253_402_300_799
 """The last second of the year 9999, where the calendar of the periods ends."""
-
-PERIODS = (Period.DAY, Period.MONTH, Period.YEAR)
 
 Direction = tuple[str, str]
 """A source and a destination."""
@@ -170,7 +168,11 @@ class _Run:
         found = self.paths.setdefault(swap.path, Compared(swap.path, currency))
         self._count_made(swap, found.before, worth)
         try:
-            hops = [self._hop(swap, direction) for direction in pairwise(swap.path)]
+            hops = [
+                # The tier is one of the first program's: no other program's terms are for it.
+                self._hop(swap, direction, swap.tier if place == 0 else None)
+                for place, direction in enumerate(pairwise(swap.path))
+            ]
             priced = price_route(hops, swap.offered)
         except SarrafError as refusal:
             found.refused[refusal.type] += 1
@@ -179,12 +181,12 @@ class _Run:
         self._count_simulated(swap, priced, found.after, worth)
         found.altered += not _is_as_made(swap, priced)
 
-    def _hop(self, swap: PastSwap, direction: Direction) -> Hop:
+    def _hop(self, swap: PastSwap, direction: Direction, tier: str | None) -> Hop:
         versions = self._terms.get(direction)
         if not versions:
             raise NoTerms("there are no terms in this direction", field="path")
         terms = in_force(versions, swap.at)
-        return Hop(terms, self._used.situation(swap, terms))
+        return Hop(terms, self._used.situation(swap, terms, tier))
 
     def _count_made(self, swap: PastSwap, into: Sum, worth: Worth | None) -> None:
         _add(into, swap.burned, swap.base, swap.bonus, swap.fee_points, swap.fees, worth)
@@ -251,24 +253,31 @@ class _Used:
         self._out: Counter[_Key] = Counter()
         self._in: Counter[_Key] = Counter()
         self._times: Counter[_Key] = Counter()
+        self._had: Counter[_Key] = Counter()
 
-    def situation(self, swap: PastSwap, terms: Terms) -> Situation:
-        """How things stand for a swap before it goes through a direction."""
+    def situation(self, swap: PastSwap, terms: Terms, tier: str | None) -> Situation:
+        """How things stand for a swap before it goes through a direction, whose program says this tier."""
         direction = _direction(terms)
-        before = {each: self._times[(swap.customer, *direction, *_period(swap.at, each))] for each in PERIODS}
+        before = {each: self._times[(swap.customer, *direction, *_period(swap.at, each))] for each in COUNTED}
         used = {
-            cap: self._used_of(cap, swap, terms)
-            for cap in binding_caps(terms, swap.tier)
-            if cap.per is not Period.TRANSFER
+            cap: self._used_of(cap, swap, terms) for cap in binding_caps(terms, tier) if cap.per is not Period.TRANSFER
         }
-        return Situation(swap.at, swap.tier, before, used)
+        had = {
+            bonus.name: self._had[_bonus_key(swap, terms, bonus.name, bonus.member_per)]
+            for bonus in terms.rules.bonuses
+            if bonus.member_most is not None
+        }
+        return Situation(swap.at, tier, before, used, had)
 
     def _used_of(self, cap: Cap, swap: PastSwap, terms: Terms) -> Usage:
         party = _EVERYONE if cap.scope is Scope.EVERYONE else swap.customer
-        through = _group(terms, cap.side) if cap.shared else _direction(terms)
-        key = (party, *through, *_period(swap.at, cap.per))
-        points = self._out[key] if cap.side is Side.OUT else self._in[key]
-        return Usage(points, self._times[key])
+        points = self._out if cap.side is Side.OUT else self._in
+        total, times = 0, 0
+        for through, sign in _counted_by(terms, cap):
+            key = (party, *through, *_period(swap.at, cap.per))
+            total += sign * points[key]
+            times += sign * self._times[key]
+        return Usage(total, times)
 
     def count(self, swap: PastSwap, hops: Sequence[Hop], priced: Price) -> None:
         """Count one simulated swap: at the last hop what arrives is counted with its bonuses."""
@@ -278,23 +287,47 @@ class _Used:
                 self._out[key] += taken.amount_in
                 self._in[key] += arrived
                 self._times[key] += 1
+        for granted in priced.bonuses:
+            for period in COUNTED:
+                self._had[_bonus_key(swap, hops[-1].terms, granted.name, period)] += granted.points
 
 
 def _keys(swap: PastSwap, terms: Terms) -> set[_Key]:
     """Everything under which a swap through a direction is counted."""
     throughs = [_direction(terms)]
     if terms.rules.group is not None:
-        throughs += [_group(terms, side) for side in Side]
+        throughs += [_in_group(terms), *(_group(terms, side) for side in Side)]
     return {
         (party, *through, *_period(swap.at, period))
         for party in (_EVERYONE, swap.customer)
         for through in throughs
-        for period in PERIODS
+        for period in COUNTED
     }
+
+
+def _counted_by(terms: Terms, cap: Cap) -> list[tuple[_Key, int]]:
+    """The keys whose sums, added and taken away, are what counts against a cap.
+
+    A shared cap counts what went through the direction itself, whatever group its terms named then, and what went
+    through others in the group: the direction and the group, less what is in both.
+    """
+    if not cap.shared:
+        return [(_direction(terms), 1)]
+    return [(_direction(terms), 1), (_group(terms, cap.side), 1), (_in_group(terms), -1)]
 
 
 def _direction(terms: Terms) -> _Key:
     return ("direction", terms.source, terms.destination)
+
+
+def _in_group(terms: Terms) -> _Key:
+    """What went through the direction while its terms named this group."""
+    assert terms.rules.group is not None, "a shared cap has a group"
+    return ("direction in group", terms.source, terms.destination, terms.rules.group)
+
+
+def _bonus_key(swap: PastSwap, terms: Terms, bonus: str, period: Period) -> _Key:
+    return (swap.customer, bonus, *_direction(terms), *_period(swap.at, period))
 
 
 def _group(terms: Terms, side: Side) -> _Key:
@@ -303,7 +336,13 @@ def _group(terms: Terms, side: Side) -> _Key:
 
 
 def _period(at: int, period: Period) -> _Key:
-    """The day, month or year of a moment, in UTC."""
+    """The day, week, month or year of a moment, in UTC; of all time the name alone."""
     moment = datetime.fromtimestamp(at, UTC)
-    numbers = {Period.DAY: (moment.month, moment.day), Period.MONTH: (moment.month,), Period.YEAR: ()}[period]
-    return (period, str(moment.year), *map(str, numbers))
+    numbers = {
+        Period.DAY: (moment.year, moment.month, moment.day),
+        Period.WEEK: moment.isocalendar()[:2],
+        Period.MONTH: (moment.year, moment.month),
+        Period.YEAR: (moment.year,),
+        Period.EVER: (),
+    }[period]
+    return (period, *map(str, numbers))

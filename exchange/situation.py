@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from exchange.rules import Cap, Period, When
+from exchange.rules import Bonus, Cap, Period, When, is_for
 
 _NOTHING: Mapping[Period, int] = {}
+_NONE: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,23 +21,32 @@ class Usage:
 class Situation:
     """Who swaps, when, and what they swapped before in this direction.
 
-    `at` is in Unix seconds. `before` counts the member's earlier transfers in the running day, month and year; `used`
-    says what is used of each cap; what is left out is none.
+    `at` is in Unix seconds. `before` counts the member's earlier transfers in the running day, week, month and year,
+    and ever; `used` says what is used of each cap; `had` what the member had, by its name, of each bonus that has a
+    `member_most`, in its running period, with what open quotes promise. What is left out is none.
     """
 
     at: int = 0
     tier: str | None = None
     before: Mapping[Period, int] = field(default_factory=lambda: _NOTHING)
     used: Mapping[Cap, Usage] = field(default_factory=dict)
+    had: Mapping[str, int] = field(default_factory=lambda: _NONE)
 
     def used_of(self, cap: Cap) -> Usage:
         """What is used of one cap; nothing where it counts single transfers."""
         return Usage() if cap.per is Period.TRANSFER else self.used.get(cap, Usage())
 
+    def left_of(self, bonus: Bonus) -> int | None:
+        """The most that this bonus may add to a transfer now, None where nothing bounds it."""
+        if bonus.member_most is None:
+            return bonus.most
+        left = max(0, bonus.member_most - self.had.get(bonus.name, 0))
+        return left if bonus.most is None else min(left, bonus.most)
+
     def meets(self, when: When, amount: int) -> bool:
         """Whether a condition holds for a transfer of `amount` source points."""
         return (
-            (not when.tiers or self.tier in when.tiers)
+            is_for(self.tier, when.tiers, when.except_tiers)
             and (when.starts is None or self.at >= when.starts)
             and (when.ends is None or self.at < when.ends)
             and (when.at_least is None or amount >= when.at_least)

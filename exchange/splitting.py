@@ -5,9 +5,10 @@ at least as fast as the amount. What can let it pay is looked for rule by rule, 
 counts: that nothing is found is a promise, that something is found is a warning, mostly with an example.
 
 How parts are compared with the whole: all go at one moment, from one member, one after the other, so that rules for the
-n-th transfer of a period see the number go on from part to part; the whole goes in their stead, under the first one's
-number. What is offered beyond a valid amount stays, for a part as for the whole. Caps are set aside: that they bound
-what goes at once is what they are for, and a total that does not go at once is not compared.
+n-th transfer of a period see the number go on from part to part, and what is left of a bonus for the member grows less;
+the whole goes in their stead, under the first one's number. What is offered beyond a valid amount stays, for a part as
+for the whole. Caps are set aside: that they bound what goes at once is what they are for, and a total that does not go
+at once is not compared. An example is one that can be tried: its parts go one after the other, and their sum at once.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,11 +16,12 @@ from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement, islice, product
 
 from exchange.amounts import Steps, valid_amounts
+from exchange.caps import binding_caps
 from exchange.path import Hop, Path
 from exchange.points import POINTS_MAX, Points
 from exchange.ratio import Ratio
-from exchange.rules import Bonus, MoneyFee, Period
-from exchange.situation import Situation
+from exchange.rules import COUNTED, Bonus, Period, Side, When
+from exchange.situation import Situation, Usage
 from exchange.terms import Terms
 
 TRIES_MAX = 4_000
@@ -68,13 +70,23 @@ def splitting_pays(terms: Terms) -> Splitting | None:
     return None
 
 
-def after(situation: Situation, transfers: int) -> Situation:
-    """The situation of the same member at the same moment, so many transfers later."""
-    return replace(situation, before={per: number + transfers for per, number in _counted(situation).items()})
-
-
-def _counted(situation: Situation) -> dict[Period, int]:
-    return {per: situation.before.get(per, 0) for per in Period if per is not Period.TRANSFER}
+def after(path: Path, amount: int) -> Situation:
+    """The situation of the same member at the same moment, one transfer of `amount` later, along a path of one hop."""
+    terms, situation = path.hops[0].terms, path.hops[0].situation
+    before = {per: situation.before.get(per, 0) + 1 for per in COUNTED}
+    burned = path.at_most(amount)
+    if burned is None:
+        return replace(situation, before=before)
+    given = path.yield_of(burned)
+    had = dict(situation.had)
+    for granted in given.bonuses:
+        had[granted.name] = had.get(granted.name, 0) + granted.points
+    used = dict(situation.used)
+    for cap in binding_caps(terms, situation.tier):
+        points = (path.least_for(given.total) or burned) if cap.side is Side.OUT else given.total
+        known = situation.used_of(cap)
+        used[cap] = Usage(known.points + points, known.count + 1)
+    return replace(situation, before=before, had=had, used=used)
 
 
 def _listed(terms: Terms) -> str | None:
@@ -97,22 +109,33 @@ def _uneven(terms: Terms) -> str | None:
 def _later(terms: Terms) -> str | None:
     for bonus in terms.rules.bonuses:
         if bonus.when.nth_from > 1:
-            return f"the bonus {bonus.name} begins with transfer {bonus.when.nth_from} of a {bonus.when.nth_per}"
+            return f"the bonus {bonus.name} begins with transfer {bonus.when.nth_from} {_spoken(bonus.when)}"
     return None
 
 
 def _flat(terms: Terms) -> str | None:
     for bonus in terms.rules.bonuses:
-        if bonus.flat is not None:
+        if bonus.flat is not None and not _comes_once(bonus, bonus.flat):
             return f"the bonus {bonus.name} is {bonus.flat:,} for each transfer, however small"
     return None
 
 
 def _bounded(terms: Terms) -> str | None:
     for bonus in terms.rules.bonuses:
-        if bonus.most is not None:
+        if bonus.most is not None and not _comes_once(bonus, bonus.most):
             return f"the bonus {bonus.name} is at most {bonus.most:,} for each transfer"
     return None
+
+
+def _comes_once(bonus: Bonus, most: Points) -> bool:
+    """Whether parts get the bonus only once, up to `most`: then the whole, in the first one's stead, gets no less.
+
+    In a group the other parts may get another bonus beside it.
+    """
+    if bonus.group is not None:
+        return False
+    only_first = bonus.when.nth_to == 1
+    return only_first or (bonus.member_most is not None and bonus.member_most <= most)
 
 
 def _mixed(terms: Terms) -> str | None:
@@ -133,33 +156,65 @@ def _avoidable(terms: Terms) -> str | None:
     for fee in terms.rules.fees:
         if fee.when.at_least is not None:
             return f"a fee is due only from {fee.when.at_least:,} points on, and not on smaller parts"
-        if isinstance(fee, MoneyFee) and fee.rate and fee.when.nth_to is not None:
-            return f"a fee by the point ends with transfer {fee.when.nth_to} of a {fee.when.nth_per}"
+        if fee.rate and fee.when.nth_to is not None:
+            return f"a fee by the point ends with transfer {fee.when.nth_to} {_spoken(fee.when)}"
     return None
 
 
-CAUSES: tuple[Callable[[Terms], str | None], ...] = (_listed, _uneven, _later, _flat, _bounded, _mixed, _avoidable)
+def _used_up(terms: Terms) -> str | None:
+    """What is left of a bonus is the same for parts and whole; but a part that finds it gone may get another one."""
+    for bonus in terms.rules.bonuses:
+        if bonus.member_most is not None and bonus.group is not None:
+            return (
+                f"one member gets {bonus.member_most:,} of the bonus {bonus.name} {bonus.member_per.spoken}, and parts"
+                f" beyond that may get another of the group {bonus.group}"
+            )
+    return None
+
+
+def _spoken(when: When) -> str:
+    assert when.nth_per is not None, "what counts transfers says in which period"
+    return when.nth_per.spoken
+
+
+CAUSES: tuple[Callable[[Terms], str | None], ...] = (
+    _listed,
+    _uneven,
+    _later,
+    _flat,
+    _bounded,
+    _mixed,
+    _avoidable,
+    _used_up,
+)
 
 
 def _tiers(terms: Terms) -> list[str]:
     """All tiers that some rule names, or those alone that may swap."""
     rules = terms.rules
-    named = (each.when.tiers for each in (*rules.bonuses, *rules.fees))
-    return sorted(rules.tiers or frozenset[str]().union(*named, *(each.tiers for each in rules.minimums)))
+    whens = [each.when for each in (*rules.bonuses, *rules.fees)]
+    named = [*(each.tiers for each in whens), *(each.except_tiers for each in whens)]
+    named += [each.tiers for each in rules.minimums]
+    return sorted(rules.tiers or frozenset[str]().union(*named) - rules.except_tiers)
 
 
 def _example(terms: Terms) -> SplitExample | None:
     """The first two parts that give more than their sum, among a few likely amounts in a few likely situations."""
-    bare = replace(terms, rules=replace(terms.rules, caps=()))
     tries = 0
-    for situation in islice(_situations(bare), SITUATIONS_MAX):
-        first, second = Path([Hop(bare, situation)]), Path([Hop(bare, after(situation, 1))])
-        for parts in combinations_with_replacement(_candidates(bare, first), 2):
+    for situation in islice(_situations(terms), SITUATIONS_MAX):
+        first = Path([Hop(terms, situation)])
+        candidates = _candidates(terms, first)
+        seconds = {each: Path([Hop(terms, after(first, each))]) for each in candidates}
+        for parts in combinations_with_replacement(candidates, 2):
             tries += 1
             if tries > TRIES_MAX:
                 return None
-            apart, at_once = _given(first, parts[0]) + _given(second, parts[1]), _given(first, sum(parts))
-            if sum(parts) <= first.most and parts[1] <= second.most and apart > at_once:
+            second, whole = seconds[parts[0]], sum(parts)
+            apart, at_once = _given(first, parts[0]) + _given(second, parts[1]), _given(first, whole)
+            # What is most costs more to find out than what is given, so it is asked last.
+            if apart > at_once and all(
+                _goes(*each) for each in ((first, parts[0]), (second, parts[1]), (first, whole))
+            ):
                 return SplitExample(parts, apart, at_once, situation)
     return None
 
@@ -168,6 +223,11 @@ def _given(path: Path, amount: int) -> int:
     burned = path.at_most(amount)
     given = None if burned is None else path.yield_of(burned)
     return 0 if given is None or given.base == 0 else given.total
+
+
+def _goes(path: Path, amount: int) -> bool:
+    """Whether a swap of so many points would be taken."""
+    return amount <= path.most and _given(path, amount) > 0
 
 
 def _situations(terms: Terms) -> Iterator[Situation]:
@@ -197,7 +257,7 @@ def _marks(bonus: Bonus, ratio: Ratio) -> Iterator[int]:
     """Where a bonus begins, where it first gives something, and where it reaches its bound."""
     if bonus.when.at_least is not None:
         yield bonus.when.at_least
-    for wanted in (Points(1), bonus.most):
+    for wanted in (Points(1), bonus.most, bonus.member_most):
         if wanted is None:
             continue
         if bonus.per is not None:

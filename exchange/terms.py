@@ -57,12 +57,12 @@ class Terms:
 
     def _check_better(self) -> None:
         """A ratio below that of the terms would never count: whoever wrote it meant another ratio for the terms."""
-        for bonus in self.rules.bonuses:
+        for place, bonus in enumerate(self.rules.bonuses):
             if bonus.ratio is not None and bonus.ratio.exact < self.ratio.exact:
                 raise InvalidTerms(
                     f"the ratio {bonus.ratio} of the bonus {bonus.name} is less than the {self.ratio} that all get; "
                     "the ratio of the terms is the least, and what is more is a bonus",
-                    field="bonuses.ratio",
+                    field=f"bonuses.{place}.ratio",
                     limit=str(self.ratio),
                     nearest=str(self.ratio),
                 )

@@ -18,36 +18,32 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Final
 
-from exchange.prices import ONE, Exact, Rates, times
+from exchange.prices import LONG_BITS, ONE, Exact, Rates, times
 
 _LEAD_BITS: Final = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Need:
-    """What a program's price would have to be, beside what it is; the greatest rise comes first."""
+class _Rise:
+    """What a price must be multiplied by, as numerator and denominator; the greatest comes first."""
 
-    price: Exact
-    there: Exact
+    over: int
+    under: int
 
     @property
     def lead(self) -> int:
         """The rise in units of 2^-64, rounded down: of two that differ, the greater is greater."""
-        return (self.price[0] * self.there[1] << _LEAD_BITS) // (self.price[1] * self.there[0])
+        return (self.over << _LEAD_BITS) // self.under
 
-    def compare(self, other: Exact) -> int:
-        """Above zero where the rise is more than `other`, below zero where it is less."""
-        return self.price[0] * self.there[1] * other[1] - other[0] * self.price[1] * self.there[0]
-
-    def __lt__(self, other: "_Need") -> bool:
+    def __lt__(self, other: "_Rise") -> bool:
         return self.against(other) > 0
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Need) and self.against(other) == 0
+        return isinstance(other, _Rise) and self.against(other) == 0
 
-    def against(self, other: "_Need") -> int:
-        """Above zero where the rise is more than that of the other, below zero where it is less."""
-        return self.compare((other.price[0] * other.there[1], other.price[1] * other.there[0]))
+    def against(self, other: "_Rise") -> int:
+        """Above zero where it is more than the other, below zero where it is less."""
+        return self.over * other.under - other.over * self.under
 
 
 class Wave:
@@ -62,42 +58,50 @@ class Wave:
         self.follows: dict[str, str] = {}
         self.arrived = False
         self._prices, self._into = prices, into
-        self._floor, self._lead_floor = floor.as_integer_ratio(), (floor.numerator << _LEAD_BITS) // floor.denominator
+        self._floor = _Rise(*floor.as_integer_ratio())
+        self._lead_floor = self._floor.lead
         self._falling, self._falling_max = 0, falling_max
-        self._best: dict[str, tuple[int, _Need]] = {}
+        self._best: dict[str, tuple[int, _Rise]] = {}
         # First the rise, shortened and exact; then the order of discovery, so that of equal ways a short one wins.
         self._order = count()
-        self._heap: list[tuple[int, _Need, int, str, str]] = []
+        self._heap: list[tuple[int, _Rise, int, str, str, Exact]] = []
 
     def run(self, source: str, destination: str, rate: Exact) -> None:
         """Starts at the changed direction and goes on until the wave arrives or has run out."""
-        self._reach(source, times(rate, self._prices.get(destination, ONE)), destination)
+        price, there = self._prices.get(destination, ONE), self._prices.get(source, ONE)
+        self._reach(source, rate, destination, _Rise(rate[0] * price[0] * there[1], rate[1] * price[1] * there[0]))
         while self._heap and not self.arrived:
-            _, need, _, program, following = heappop(self._heap)
+            _, rise, _, program, following, rate = heappop(self._heap)
             if program in self.needs:
                 continue
-            self.needs[program], self.follows[program] = times(need.price, ONE), following
+            self.needs[program] = times(rate, self.needs.get(following, price))
+            self.follows[program] = following
             self.arrived = program == destination
-            if need.compare(ONE) <= 0:
+            if rise.over <= rise.under:
                 self._falling += 1
                 if self._falling > self._falling_max:
                     continue
-            self._go_on(program)
+            self._go_on(program, rise)
 
-    def _go_on(self, program: str) -> None:
-        numerator, denominator = self.needs[program]
+    def _go_on(self, program: str, rise: _Rise) -> None:
+        price, risen = self._prices.get(program, ONE), self.needs[program]
         for source, rate in self._into.get(program, {}).items():
-            if source not in self.needs:
-                self._reach(source, (rate[0] * numerator, rate[1] * denominator), program)
+            if source in self.needs:
+                continue
+            there = self._prices.get(source, ONE)
+            if there[0].bit_length() >= LONG_BITS and times(rate, price) == there:
+                asked = rise  # without leeway it is the same rise: prices are long only where there is none
+            else:
+                asked = _Rise(rate[0] * risen[0] * there[1], rate[1] * risen[1] * there[0])
+            self._reach(source, rate, program, asked)
 
-    def _reach(self, program: str, price: Exact, following: str) -> None:
-        """Remembers what the program needs, where that is above the floor and more than was known."""
-        need = _Need(price, self._prices.get(program, ONE))
-        lead = need.lead
-        if lead < self._lead_floor or (lead == self._lead_floor and need.compare(self._floor) <= 0):
+    def _reach(self, program: str, rate: Exact, following: str, rise: _Rise) -> None:
+        """Remembers what is asked of a program, where that is above the floor and more than was known."""
+        lead = rise.lead
+        if lead < self._lead_floor or (lead == self._lead_floor and rise.against(self._floor) <= 0):
             return
         known = self._best.get(program)
-        if known and (lead < known[0] or (lead == known[0] and need.against(known[1]) <= 0)):
+        if known and (lead < known[0] or (lead == known[0] and rise.against(known[1]) <= 0)):
             return
-        self._best[program] = lead, need
-        heappush(self._heap, (-lead, need, next(self._order), program, following))
+        self._best[program] = lead, rise
+        heappush(self._heap, (-lead, rise, next(self._order), program, following, rate))

@@ -81,6 +81,42 @@ class EntryWord:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class PostedWord:
+    """One of a batch's words as it stands on the chain, at its `place`.
+
+    Of a binding, which is two words, it is the first: without amount, and with the `wallet` that the second names (None
+    where the binding ends).
+    """
+
+    place: int
+    reference: bytes
+    kind: EntryKind
+    amount: int
+    tag: bytes
+    wallet: bytes | None = None
+
+
+def read_words(words: bytes) -> list[PostedWord]:
+    """What a batch that a contract took says, word by word; anything that no contract takes is a bug."""
+    count, rest = divmod(len(words), WORD_BYTES)
+    assert rest == 0, "a batch has whole words"
+    found: list[PostedWord] = []
+    place = 0
+    while place < count:
+        word = words[place * WORD_BYTES : (place + 1) * WORD_BYTES]
+        if word[_KIND_AT] == EntryKind.BIND:
+            wallet = words[(place + 2) * WORD_BYTES - ADDRESS_BYTES : (place + 2) * WORD_BYTES]
+            bound = wallet if any(wallet) else None
+            found.append(PostedWord(place, word[:_KIND_AT], EntryKind.BIND, 0, word[_TAG_AT:], bound))
+            place += 2
+            continue
+        entry = EntryWord.unpack(word)
+        found.append(PostedWord(place, entry.reference, entry.kind, entry.amount, entry.tag))
+        place += 1
+    return found
+
+
 def binding_words(reference: bytes, wallet: bytes | None, tag: bytes) -> bytes:
     """The 64 bytes that bind `reference` to a wallet's address, or to none."""
     assert len(reference) == REFERENCE_BYTES, "a reference has 20 bytes"

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import networkx as nx
 from gate_bench import GateTimes, Times, gate_times, networkx_times
-from market_maker import make_even_market, make_market
+from market_maker import RULED_PERCENT, make_even_market, make_market, make_ruled_market
 from routes_bench import (
     BASELINE_QUESTIONS,
     BASELINE_ROUTES_MAX,
@@ -73,13 +73,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def measure(effort: Effort) -> list[Measured]:
-    """Every size plain, with hubs, and so that every cycle returns just what went in."""
+    """Every size plain, with hubs, both with rules as well, and so that every cycle returns just what went in."""
     return [
         _measure(name, programs, hubs, market, effort)
         for programs, hubs_there in effort.sizes
         for name, hubs, market in (
             ("plain", 0, make_market(programs)),
             ("hubs", hubs_there, make_market(programs, hubs=hubs_there)),
+            ("ruled", 0, make_ruled_market(programs)),
+            ("ruled", hubs_there, make_ruled_market(programs, hubs=hubs_there)),
             ("even", 0, make_even_market(programs)),
         )
     ]
@@ -171,8 +173,9 @@ def _head() -> list[str]:
     return [
         f"Milliseconds of the processor; Python {machine['python']} ({machine['machine']}), "
         f"networkx {machine['networkx']}.",
-        "In a market with hubs these have directions from and to every program. In an even market every cycle returns",
-        "just what went in, which no real one does.",
+        "Hubs, whose number is in parentheses, have directions from and to every program. In a ruled market up to",
+        f"{RULED_PERCENT}% of the directions have caps, bonuses or minimums by tier. In an even market every cycle",
+        "returns just what went in, which no real one does.",
     ]
 
 

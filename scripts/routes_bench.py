@@ -23,8 +23,8 @@ from exchange.pricing import price_route
 from exchange.routes import find_routes
 from exchange.terms import Terms
 
-AMOUNTS: Final = (500, 2_500, 10_000, 33_333, 100_000, 1_000_000)
-"""What is offered: as much as the least minimum asks for, up to what nearly every route takes."""
+AMOUNTS: Final = (999, 2_500, 10_000, 33_333, 100_000, 1_000_000, 1_000_000_007, 10**12)
+"""What is offered: from as much as small minimums ask for, up to amounts that no member ever has."""
 
 QUESTIONS: Final = 1_000
 """Questions that the search is asked."""

@@ -27,6 +27,8 @@ def test_measure__of_small_markets__agrees_with_the_baseline() -> None:
     assert [(each.market, each.programs, each.directions) for each in measured] == [
         ("plain", 4, 12),
         ("hubs", 4, 12),
+        ("ruled", 4, 12),
+        ("ruled", 4, 12),
         ("even", 4, 12),
     ]
     for each in measured:
@@ -49,7 +51,13 @@ def test_baseline__at_its_limit__is_cut_off_and_asked_no_more() -> None:
 
 def test_main__with_json__prints_the_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--quick", "--json"]) == 0
-    assert [each["market"] for each in json.loads(capsys.readouterr().out)["markets"]] == ["plain", "hubs", "even"]
+    assert [each["market"] for each in json.loads(capsys.readouterr().out)["markets"]] == [
+        "plain",
+        "hubs",
+        "ruled",
+        "ruled",
+        "even",
+    ]
 
 
 @pytest.mark.parametrize("more", [-1, 1])

@@ -2,14 +2,16 @@
 
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from exchange.gate import Gate
+from exchange.rules import PLAIN
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "scripts"))
-from market_maker import make_even_market, make_market, program_id
+from market_maker import RULED_PERCENT, make_even_market, make_market, make_ruled_market, program_id
 
 
 @pytest.mark.parametrize("hubs", [0, 3])
@@ -30,3 +32,14 @@ def test_market__with_hubs__joins_each_with_every_program_both_ways() -> None:
 
 def test_market__of_few_programs__has_all_directions_that_there_are() -> None:
     assert len(make_market(10, directions_each=20)) == 90
+
+
+@pytest.mark.parametrize("hubs", [0, 3])
+def test_market__with_rules__has_them_on_its_share_of_the_same_directions(hubs: int) -> None:
+    market = make_ruled_market(60, 20, hubs, seed=7)
+    assert market == make_ruled_market(60, 20, hubs, seed=7)
+    assert [replace(each, rules=PLAIN) for each in market] == make_market(60, 20, hubs, seed=7)
+    ruled = [each.rules for each in market if each.rules != PLAIN]
+    assert RULED_PERCENT - 10 < 100 * len(ruled) // len(market) <= RULED_PERCENT + 3
+    for some in ("caps", "bonuses", "minimums"):
+        assert any(getattr(each, some) for each in ruled)

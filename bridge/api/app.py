@@ -8,10 +8,12 @@ from fastapi import FastAPI
 from bridge.api import (
     audit,
     board,
+    breaker,
     earns,
     events,
     health,
     holder_calls,
+    lanes,
     links,
     members,
     operations,
@@ -49,6 +51,8 @@ RESOURCES = (
     operations,
     audit,
     events,
+    breaker,
+    lanes,
     health,
 )
 

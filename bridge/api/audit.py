@@ -1,11 +1,13 @@
 """Audit: the ledger held against the chain, on demand."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from fastapi import APIRouter
 
-from bridge.api.access import Reader
-from bridge.api.context import TheService
+from bridge.api.access import Operator, Reader
+from bridge.api.context import Service, TheService
 from bridge.api.shapes import Answer, hex_of, hexadecimal, problem_answers, time_of
 from bridge.posting.reconciler import DIFFERING_NAMED_MAX, ProgramVerdict, Report
 from exchange.errors import TooBusy
@@ -88,13 +90,30 @@ class AuditAnswer(Answer):
 @router.get("", responses=problem_answers(401, 403, 503))
 def audit(service: TheService, caller: Reader) -> AuditAnswer:
     """Compare supply, every balance and every position now. A program sees its own row and nothing else."""
+    return _answer(audited(service, program_id=caller.program_id), whole=caller.program_id is None)
+
+
+@router.post("", responses=problem_answers(401, 403, 503))
+def reconcile(service: TheService, _: Operator) -> AuditAnswer:
+    """Compare everything now, as the service does by itself: a difference trips the breaker."""
+    with _alone(service):
+        return _answer(service.reconciler.reconcile(), whole=True)
+
+
+def audited(service: Service, *, program_id: str | None = None) -> Report:
+    """Everything, or one program, compared now. Raises TooBusy, NothingToAudit, ChainError."""
+    with _alone(service):
+        return service.reconciler.audit(program_id=program_id)
+
+
+@contextmanager
+def _alone(service: Service) -> Iterator[None]:
     if not service.auditing.acquire(blocking=False):
         raise TooBusy("another audit is under way; ask again when it is done", limit=1)
     try:
-        report = service.reconciler.audit(program_id=caller.program_id)
+        yield
     finally:
         service.auditing.release()
-    return _answer(report, whole=caller.program_id is None)
 
 
 def _answer(report: Report, *, whole: bool) -> AuditAnswer:

@@ -42,7 +42,8 @@ class RateChange(Answer):
 
 
 class BoardDirection(Answer):
-    """One direction as it stands now: `in_force`, `barred` where points could gain, `announced` or `suspended`.
+    """One direction as it stands now: `in_force`, `announced`, `suspended`, or one in which nobody is quoted: `barred`
+    where points could gain on the way round, `foreign` where the terms were adopted past the service.
 
     `inverse` is the ratio with its sides exchanged, exactly; whether one may swap back, and at which ratio, says the
     other direction. `fees` and `bonuses` are written as in terms; only bonuses whose time it is are shown.
@@ -174,6 +175,8 @@ class _Board:
     def _state(self, shown: TermsRow) -> str:
         if shown.suspended_ms is not None:
             return terms.SUSPENDED
+        if shown.foreign:
+            return "foreign"
         if shown.effective_ms is not None and shown.effective_ms > self.now_ms:
             return terms.ANNOUNCED
         return "barred" if (shown.from_program_id, shown.to_program_id) in self.barred else terms.IN_FORCE

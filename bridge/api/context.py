@@ -22,6 +22,7 @@ from bridge.posting.market import MarketKeeper
 from bridge.posting.offers import Offers
 from bridge.posting.quoting import Quoting
 from bridge.posting.reconciler import Reconciler
+from bridge.posting.recovery import Recovery
 from bridge.posting.service import Posting
 from bridge.posting.setup import SetUp
 from bridge.posting.vetting import Vetting
@@ -55,6 +56,7 @@ class Service:
     quoting: Quoting
     offers: Offers
     reconciler: Reconciler
+    recovery: Recovery
     posting: Posting
     bug: threading.Event
     limiter: RateLimiter
@@ -71,13 +73,15 @@ class Service:
             return query(connection)
 
     async def write(self, command: Callable[[sa.Connection], Result], weight: int = 1) -> Result:
-        """Change the ledger; returns after the commit. Raises what the command raises, and TooBusy."""
+        """Change the ledger; returns after the commit. Raises what the command raises, TooBusy and Recovering."""
+        self.recovery.require_over()
         return await asyncio.wrap_future(self.writer.submit(command, weight))
 
     async def write_shared(
         self, command: SharedCommand[Item, Result], items: Sequence[Item], *, share: Hashable
     ) -> Sequence[Result]:
         """Like `write`, in one call with what other requests of the same `share` ask for at the same moment."""
+        self.recovery.require_over()
         return await asyncio.wrap_future(self.writer.submit_shared(command, items, share=share))
 
 

@@ -6,12 +6,13 @@ from typing import Annotated
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Response
 
-from bridge.api.access import Caller, Operator
+from bridge.api.access import Caller
 from bridge.api.context import Service, TheService
-from bridge.api.shapes import Answer, hexadecimal, problem_answers
+from bridge.api.shapes import Answer, hexadecimal, problem_answers, time_of
 from bridge.chain.errors import ChainError
 from bridge.posting import gatekeeper
-from bridge.store import batches, blocks, chainstate, lanes, members, operations, programs
+from bridge.store import accounts, batches, blocks, breaker, chainstate, lanes, members, operations, programs
+from bridge.store.breaker import Alarm
 
 #: Blocks that the ledger may be behind the chain and still be ready.
 LAG_BLOCKS_MAX = 20
@@ -50,9 +51,19 @@ class ChainStatus(Answer):
 
 
 class Breaker(Answer):
-    """Why posting has stopped."""
+    """Why posting has stopped; the alarm has a page in the runbook."""
 
+    alarm: Alarm
     reason: str
+    since: str
+
+
+class Reconciled(Answer):
+    """How far ledger and chain were compared, and how many differences stand since everything was found equal."""
+
+    block: int
+    at: str
+    differences: int
 
 
 class PostingStatus(Answer):
@@ -63,6 +74,7 @@ class PostingStatus(Answer):
     batches_throttled: int
     oldest_waiting_s: float | None
     breaker: Breaker | None
+    reconciled: Reconciled | None
 
 
 class BarredDirection(Answer):
@@ -80,6 +92,18 @@ class MarketStatus(Answer):
     barred: list[BarredDirection]
 
 
+class RecoveryStatus(Answer):
+    """The newest time that the ledger took in what it lacked: counts are told when it ended."""
+
+    reason: str
+    since: str
+    ended: str | None
+    batches: int | None
+    matched: int | None
+    restored: int | None
+    orphans: int | None
+
+
 class Totals(Answer):
     """What the ledger holds."""
 
@@ -95,6 +119,7 @@ class Status(Answer):
     chain: ChainStatus
     posting: PostingStatus
     market: MarketStatus
+    recovery: RecoveryStatus | None
     totals: Totals
 
 
@@ -106,12 +131,13 @@ async def live() -> dict[str, str]:
 
 @router.get("/readyz", responses={503: {"model": Readiness}})
 def ready(response: Response, service: TheService) -> Readiness:
-    """Whether the service can do its work: writer, chain, follower, contracts, signers, breaker.
+    """Whether the service can do its work: writer, recovery, chain, follower, contracts, signers, breaker.
 
     Batches that wait for room under a limit are told too, and fail nothing: they go on by themselves.
     """
     checks = [
         _writer(service),
+        _recovery(service),
         _chain(service),
         _follower(service),
         _exchange(service),
@@ -143,7 +169,7 @@ def status(service: TheService, _: Annotated[None, Depends(_known)]) -> Status:
         tip, final = blocks.tip(connection), blocks.newest_final(connection)
         deployment = chainstate.get(connection)
         waiting = operations.waiting(connection)
-        reason = chainstate.breaker_reason(connection)
+        stopped = breaker.state(connection)
         totals = Totals(
             operations=operations.count(connection),
             members=members.count(connection),
@@ -152,7 +178,9 @@ def status(service: TheService, _: Annotated[None, Depends(_known)]) -> Status:
         in_flight = batches.count_unmined(connection, now_ms)
         throttled = batches.count_throttled(connection)
         market = _market(service, connection, now_ms)
+        recovered = chainstate.last_recovery(connection)
     indexed = 0 if tip is None else tip.number
+    compared, differing = service.reconciler.last, service.reconciler.differing
     return Status(
         version=importlib.metadata.version("sarraf"),
         chain=ChainStatus(
@@ -170,10 +198,32 @@ def status(service: TheService, _: Annotated[None, Depends(_known)]) -> Status:
             batches_in_flight=in_flight,
             batches_throttled=throttled,
             oldest_waiting_s=None if waiting.oldest_ms is None else (now_ms - waiting.oldest_ms) / 1000,
-            breaker=None if reason is None else Breaker(reason=reason),
+            breaker=None
+            if stopped is None
+            else Breaker(alarm=stopped.alarm, reason=stopped.reason, since=time_of(stopped.since_ms)),
+            reconciled=None
+            if compared is None
+            else Reconciled(
+                block=compared.block.number,
+                at=time_of(compared.checked_ms),
+                differences=0 if differing is None else differing.differences,
+            ),
         ),
         market=market,
+        recovery=None if recovered is None else _recovered(recovered),
         totals=totals,
+    )
+
+
+def _recovered(one: chainstate.Recovery) -> RecoveryStatus:
+    return RecoveryStatus(
+        reason=one.reason,
+        since=time_of(one.since_ms),
+        ended=None if one.ended_ms is None else time_of(one.ended_ms),
+        batches=one.batches,
+        matched=one.matched,
+        restored=one.restored,
+        orphans=one.orphans,
     )
 
 
@@ -195,12 +245,6 @@ def _market(service: Service, connection: sa.Connection, now_ms: int) -> MarketS
     )
 
 
-@router.delete("/v1/breaker", status_code=204, responses=problem_answers(401, 403))
-async def reset_breaker(service: TheService, _: Operator) -> None:
-    """Let posting go on, once the cause that `/v1/status` names was found and mended. A closed breaker stays closed."""
-    await service.write(chainstate.reset_breaker)
-
-
 def gauges(service: Service) -> dict[str, float]:
     """The numbers behind the gauges of `/metrics`."""
     with service.database.read() as connection:
@@ -208,8 +252,12 @@ def gauges(service: Service) -> dict[str, float]:
         waiting = operations.waiting(connection).count
         in_flight = batches.count_unmined(connection, service.clock())
         throttled = batches.count_throttled(connection)
-        tripped = chainstate.breaker_reason(connection) is not None
+        tripped = breaker.is_tripped(connection)
+        recovering = chainstate.recovery(connection) is not None
+        troubled = len(lanes.troubles(connection))
+        frozen = accounts.count_frozen(connection)
     indexed = 0 if tip is None else tip.number
+    compared, differing = service.reconciler.last, service.reconciler.differing
     return {
         "sarraf_operations_waiting": waiting,
         "sarraf_batches_in_flight": in_flight,
@@ -219,12 +267,26 @@ def gauges(service: Service) -> dict[str, float]:
         "sarraf_chain_indexed": indexed,
         "sarraf_chain_final": 0 if final is None else final.number,
         "sarraf_breaker_tripped": int(tripped),
+        "sarraf_recovering": int(recovering),
+        "sarraf_lanes_in_trouble": troubled,
+        "sarraf_accounts_frozen": frozen,
+        "sarraf_reconciled_block": 0 if compared is None else compared.block.number,
+        "sarraf_reconciled_differences": 0 if differing is None else differing.differences,
     }
 
 
 def _writer(service: Service) -> Check:
-    ok = service.writer.running and not service.bug.is_set()
-    return Check(name="ledger", ok=ok, detail="writes" if ok else "the writer stopped")
+    if not service.writer.running or service.bug.is_set():
+        return Check(name="ledger", ok=False, detail="the writer stopped")
+    trouble = service.writer.trouble
+    return Check(name="ledger", ok=trouble is None, detail=trouble or "writes")
+
+
+def _recovery(service: Service) -> Check:
+    found = service.read(chainstate.recovery)
+    if found is None:
+        return Check(name="recovery", ok=True, detail="the ledger knows all that the chain had when it started")
+    return Check(name="recovery", ok=False, detail=f"until block {found.until_block} is final: {found.reason}")
 
 
 def _chain(service: Service) -> Check:
@@ -266,8 +328,9 @@ def _signers(service: Service) -> Check:
 
 
 def _breaker(service: Service) -> Check:
-    reason = service.read(chainstate.breaker_reason)
-    return Check(name="breaker", ok=reason is None, detail=reason or "closed")
+    stopped = service.read(breaker.state)
+    detail = "closed" if stopped is None else f"{stopped.alarm}: {stopped.reason}"
+    return Check(name="breaker", ok=stopped is None, detail=detail)
 
 
 def _limits(service: Service) -> Check:

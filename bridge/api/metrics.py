@@ -21,6 +21,11 @@ GAUGES = {
     "sarraf_chain_indexed": "the newest block taken into the ledger",
     "sarraf_chain_final": "the newest final block",
     "sarraf_breaker_tripped": "1 while posting is stopped",
+    "sarraf_recovering": "1 while a restored ledger takes in what it lacks",
+    "sarraf_lanes_in_trouble": "signing accounts whose transactions something keeps from being mined",
+    "sarraf_accounts_frozen": "accounts barred from spending because ledger and chain disagree",
+    "sarraf_reconciled_block": "the final block at which ledger and chain were last compared",
+    "sarraf_reconciled_differences": "how many differences that comparison found",
 }
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from eth_hash.auto import keccak
 
-from bridge.chain.abi import WORD, encode_call, encode_values, split
+from bridge.chain.abi import WORD, encode_call, encode_values, selector, split
 from bridge.chain.artifacts import artifact
 from exchange import words as named
 
@@ -20,6 +20,8 @@ POST = "post(uint64,uint64,bytes32[])"
 BALANCE_OF = "balanceOf(address)"
 TOTAL_SUPPLY = "totalSupply()"
 SEQUENCE = "sequence()"
+NAME = "name()"
+SYMBOL = "symbol()"
 LIMIT_OF = "limitOf(uint8)"
 WALLET_OF = "walletOf(bytes20)"
 IS_WALLET = "isWallet(address)"
@@ -60,6 +62,10 @@ IN_FORCE = "inForce(address,address)"
 TERMS_OF = "termsOf(address,address,uint32)"
 USED_OF = "usedOf(address,address)"
 OPERATOR = "operator()"
+NOTICE = "notice()"
+LONGEST_QUOTE = "longestQuote()"
+LONGEST_BATCH = "longestBatch()"
+CAP_PERIOD = "capPeriod()"
 
 # Both.
 ANNOUNCE = "announce(bytes)"
@@ -154,6 +160,24 @@ class Binding(NamedTuple):
     effective_at: int
 
 
+class PostCall(NamedTuple):
+    """A program's batch as it was called for; `valid_until` is unix seconds, `words` are joined."""
+
+    sequence: int
+    valid_until: int
+    words: bytes
+
+
+class SettleCall(NamedTuple):
+    """A batch of swaps as it was called for; `valid_until` is unix seconds, `words` are joined."""
+
+    path: tuple[bytes, ...]
+    versions: tuple[int, ...]
+    sequence: int
+    valid_until: int
+    words: bytes
+
+
 class Used(NamedTuple):
     """Source points swapped in the current period of caps."""
 
@@ -188,6 +212,16 @@ def encode_total_supply() -> bytes:
 def encode_sequence() -> bytes:
     """Asks for the number of the token's last batch, 0 before the first: `decode_uint`."""
     return encode_call(SEQUENCE)
+
+
+def encode_name() -> bytes:
+    """Asks what a program is called: `decode_text`."""
+    return encode_call(NAME)
+
+
+def encode_symbol() -> bytes:
+    """Asks for the symbol of a program's points: `decode_text`."""
+    return encode_call(SYMBOL)
 
 
 def encode_limit_of(limit: Limit) -> bytes:
@@ -369,6 +403,11 @@ def encode_operator() -> bytes:
     return encode_call(OPERATOR)
 
 
+def encode_times() -> list[bytes]:
+    """Asks for each of the exchange's times in seconds, in the order of `Times`: `decode_uint`."""
+    return [encode_call(each) for each in (DELAY, NOTICE, LONGEST_QUOTE, LONGEST_BATCH, CAP_PERIOD)]
+
+
 # -- powers, at both contracts ----------------------------------------------------------------
 
 
@@ -482,6 +521,15 @@ def decode_address(answer: bytes) -> bytes:
     return _words(answer, 1)[0][12:]
 
 
+def decode_text(answer: bytes) -> str:
+    """A single text."""
+    offset, rest = divmod(int.from_bytes(answer[:WORD], "big"), WORD)
+    words = split(answer)
+    assert not rest and offset < len(words), f"an answer of {len(answer)} bytes is no text: is there a contract?"
+    length = int.from_bytes(words[offset], "big")
+    return answer[(offset + 1) * WORD :][:length].decode(errors="replace")
+
+
 def decode_terms(answer: bytes) -> TermsOnChain:
     """The five numbers of a version of terms."""
     return TermsOnChain(*_numbers(answer, 5))
@@ -495,6 +543,51 @@ def decode_limit(answer: bytes) -> LimitNow:
 def decode_used(answer: bytes) -> Used:
     """What managed accounts and wallets swapped in the period."""
     return Used(*_numbers(answer, 2))
+
+
+def decode_post(calldata: bytes) -> PostCall | None:
+    """What `encode_post` wrote, or None for any other call."""
+    arguments = _arguments(POST, calldata)
+    words = None if arguments is None else _array(arguments, 2)
+    if arguments is None or words is None:
+        return None
+    sequence, valid_until = (int.from_bytes(word, "big") for word in arguments[:2])
+    return PostCall(sequence, valid_until, b"".join(words))
+
+
+def decode_settle(calldata: bytes) -> SettleCall | None:
+    """What `encode_settle` wrote, or None for any other call."""
+    arguments = _arguments(SETTLE, calldata)
+    if arguments is None:
+        return None
+    path, versions, words = (_array(arguments, place) for place in (0, 1, 4))
+    if path is None or versions is None or words is None:
+        return None
+    sequence, valid_until = (int.from_bytes(word, "big") for word in arguments[2:4])
+    return SettleCall(
+        tuple(word[12:] for word in path),
+        tuple(int.from_bytes(word, "big") for word in versions),
+        sequence,
+        valid_until,
+        b"".join(words),
+    )
+
+
+def _arguments(signature: str, calldata: bytes) -> list[bytes] | None:
+    """The words behind the name of a function, where it is this one that is called."""
+    if calldata[:4] != selector(signature) or len(calldata) % WORD != 4:
+        return None
+    arguments = split(calldata[4:])
+    return arguments if len(arguments) > signature.count(",") + 1 else None
+
+
+def _array(arguments: Sequence[bytes], place: int) -> Sequence[bytes] | None:
+    """The words of the array whose offset stands at this place, None where they are not all there."""
+    at, rest = divmod(int.from_bytes(arguments[place], "big"), WORD)
+    if rest or at >= len(arguments):
+        return None
+    end = at + 1 + int.from_bytes(arguments[at], "big")
+    return arguments[at + 1 : end] if end <= len(arguments) else None
 
 
 def decode_binding(answer: bytes) -> Binding:

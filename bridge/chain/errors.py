@@ -23,6 +23,7 @@ Whoever talks to the chain catches `ChainUnreachable` and `RpcRefused`; the othe
 
 from typing import ClassVar
 
+from bridge.chain.messages import Meaning, meaning_of
 from exchange.errors import Unavailable
 
 
@@ -41,7 +42,8 @@ class ChainUnreachable(ChainError):
 class RpcRefused(ChainError):
     """Raised when the node answers a request with a JSON-RPC error.
 
-    `code` and `message` are the node's own; `data` is the revert data when the node gave any.
+    `code` and `message` are the node's own; `data` is the revert data when the node gave any. `meaning` is what the
+    table of node messages makes of them.
     """
 
     type: ClassVar[str] = "rpc-refused"
@@ -52,6 +54,16 @@ class RpcRefused(ChainError):
         self.message = message
         self.data = data
         self.method = method
+
+    @property
+    def meaning(self) -> Meaning:
+        """What the refusal means, whichever node it came from; UNKNOWN when the table does not say."""
+        return meaning_of(self.code, self.message)
+
+    @property
+    def reverted(self) -> bool:
+        """Whether the contract said no to a call, and not the node: by what was said, or by the revert data."""
+        return self.meaning is Meaning.REVERTED or (self.meaning is Meaning.UNKNOWN and self.data is not None)
 
 
 class WrongChain(ChainError):

@@ -12,6 +12,14 @@ DEPTH_MAX = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
+class Final:
+    """The newest final block; `hash` None: the rule only counts, and asked nobody."""
+
+    number: int
+    hash: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class FinalityRule:
     """The rule that one network is read by. `depth` counts blocks on top, and only the depth rule uses it."""
 
@@ -38,7 +46,16 @@ class FinalityRule:
 
         `head` is the newest block that the asker has seen, so that nothing is final that it has not read.
         """
+        return self.final(rpc, head).number
+
+    def final(self, rpc: Rpc, head: int) -> Final:
+        """The same block with its hash, where the node was asked for it.
+
+        Behind one address there may be several nodes, and the one that answers need not be of the asker's branch.
+        """
         if self.kind == "depth":
-            return max(0, head - self.depth)
+            return Final(max(0, head - self.depth), None)
         block = rpc.block(self.kind)
-        return 0 if block is None else min(block.number, head)
+        if block is not None and block.number > head:
+            block = rpc.block(head)
+        return Final(0, None) if block is None else Final(block.number, block.hash)

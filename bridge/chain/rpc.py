@@ -1,34 +1,36 @@
 """JSON-RPC to one EVM node: typed questions, answers decoded by hand.
 
-Built on web3's HTTP provider and nothing above it: decoding through web3's formatters costs ten times the
-request, and its own retries would send a transaction again behind our back. Every request is made once; who
-asked decides on trying again.
+Not built on web3: decoding through its formatters costs ten times the request, its own retries would send a
+transaction again behind our back, and it does not look whether an answer belongs to what was asked. Every request is
+made once; who asked decides on trying again.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
-from urllib.parse import urlsplit
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from bridge.chain.errors import ChainUnreachable, RpcRefused, WrongChain
-
-if TYPE_CHECKING:
-    from web3.providers.rpc import HTTPProvider
+from bridge.chain.messages import TOO_MANY_LOGS, Meaning
+from bridge.chain.wire import Wire
 
 RPC_TIMEOUT_S = 30.0
 CALLS_PER_REQUEST_MAX = 200
-CONNECTIONS_MAX = 16
+LOG_BLOCKS_MAX = 10_000
+"""Blocks whose logs are asked for at once, unless the node takes fewer."""
 
 Named: TypeAlias = Literal["latest", "pending", "safe", "finalized", "earliest"]
 BlockId: TypeAlias = int | bytes | Named
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One block; `transactions` are hashes, `timestamp` is unix seconds, `base_fee` is wei a gas."""
+    """One block; `transactions` are hashes, `timestamp` is unix seconds, `base_fee` is wei a gas.
+
+    `logs_bloom` tells what may have logged in it, see `bloom`; empty where nobody said.
+    """
 
     number: int
     hash: bytes
@@ -38,6 +40,7 @@ class Block:
     gas_limit: int
     base_fee: int
     transactions: tuple[bytes, ...]
+    logs_bloom: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,10 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a mined transaction: `status` 1 is success, 0 is reverted; the price is wei a gas."""
+    """What became of a mined transaction: `status` 1 is success, 0 is reverted; the price is wei a gas.
+
+    `loggers` are the contracts whose logs it has.
+    """
 
     transaction_hash: bytes
     status: int
@@ -64,6 +70,27 @@ class Receipt:
     block_hash: bytes
     block_number: int
     contract_address: bytes | None
+    loggers: frozenset[bytes] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class SentCall:
+    """What a transaction called, and with what; `to` None: it created a contract."""
+
+    to: bytes | None
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MinedCall:
+    """A transaction of a block: who sent it under which nonce, what it called and with what; `to` as in SentCall."""
+
+    transaction_hash: bytes
+    sender: bytes
+    nonce: int
+    to: bytes | None
+    data: bytes
+    value_wei: int
 
 
 class Rpc:
@@ -75,35 +102,33 @@ class Rpc:
     def __init__(self, url: str, timeout_s: float = RPC_TIMEOUT_S) -> None:
         self.url = url
         self.timeout_s = timeout_s
-        self._opening = threading.Lock()
-        self._provider_opened: HTTPProvider | None = None
-        self._close_session: Callable[[], None] = lambda: None
+        self._wire = Wire(url, timeout_s)
+        self._log_blocks = LOG_BLOCKS_MAX
 
     def close(self) -> None:
         """Closes the kept-alive connections; the next request opens new ones."""
-        with self._opening:
-            self._provider_opened = None
-            self._close_session()
-            self._close_session = lambda: None
+        self._wire.close()
 
     # -- the two ways to ask ------------------------------------------------------------------
 
     def request(self, method: str, *params: Any) -> Any:
         """The raw result of one request."""
-        from web3.types import RPCEndpoint
-
-        provider = self._provider()
-        answer = self._ask(method, lambda: provider.make_request(RPCEndpoint(method), list(params)))
-        return _result(method, answer)
+        return _result(method, self._wire.ask(method, params))
 
     def request_many(self, asked: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
         """The raw results of many requests, in order; at most `CALLS_PER_REQUEST_MAX` travel together."""
-        return [_result(method, answer) for method, answer in self._answers(asked)]
+        results: list[Any] = []
+        for start in range(0, len(asked), CALLS_PER_REQUEST_MAX):
+            part = asked[start : start + CALLS_PER_REQUEST_MAX]
+            answers = self._wire.ask_together(part)
+            results += [_result(method, answer) for (method, _), answer in zip(part, answers, strict=False)]
+        assert len(results) == len(asked), "every request has its result, or one of them was refused"
+        return results
 
     # -- blocks and logs ----------------------------------------------------------------------
 
     def chain_id(self) -> int:
-        return _number(self.request("eth_chainId"))
+        return self._read(_number, "eth_chainId")
 
     def require_chain_id(self, expected: int) -> None:
         """Raises `WrongChain` unless the node serves the chain with this id."""
@@ -112,23 +137,49 @@ class Rpc:
             raise WrongChain(f"The node at {self.url} serves chain {served}, but chain {expected} is expected.")
 
     def head_number(self) -> int:
-        return _number(self.request("eth_blockNumber"))
+        return self._read(_number, "eth_blockNumber")
 
     def block(self, block: BlockId) -> Block | None:
         """The block of this number, hash or name, or None when the node has none."""
-        if isinstance(block, bytes):
-            found = self.request("eth_getBlockByHash", _hex(block), False)
-        else:
-            found = self.request("eth_getBlockByNumber", _tag(block), False)
-        return None if found is None else _block(found)
+        method = "eth_getBlockByHash" if isinstance(block, bytes) else "eth_getBlockByNumber"
+        found = self._read(_or_none(_block), method, _hex(block) if isinstance(block, bytes) else _tag(block), False)
+        if found is not None and block not in (found.hash, found.number) and not isinstance(block, str):
+            raise self._nonsense(method)
+        return found
 
     def logs(self, block_hash: bytes, addresses: Sequence[bytes]) -> list[Log]:
         """The logs of these contracts in exactly this block, in order; no address means no logs."""
-        return self._logs({"blockHash": _hex(block_hash)}, addresses)
+        if not addresses:
+            return []
+        found = self._read(_each(_log), "eth_getLogs", {"blockHash": _hex(block_hash), **_of(addresses)})
+        if any(log.block_hash != block_hash for log in found):
+            raise self._nonsense("eth_getLogs")
+        return found
 
     def logs_in_range(self, first: int, last: int, addresses: Sequence[bytes]) -> list[Log]:
-        """The logs of these contracts in the blocks `first` to `last`, both included."""
-        return self._logs({"fromBlock": hex(first), "toBlock": hex(last)}, addresses)
+        """The logs of these contracts in the blocks `first` to `last`, both included, in order.
+
+        Nodes and providers limit the blocks and the results of one request, each in its own words: a refused range is
+        halved, down to one block, and a limit on blocks is remembered. Raises RpcRefused when one block is too much,
+        and ChainUnreachable when the node does not have block `last`: many nodes answer such a range with the logs of
+        the blocks that they have, as if there were no others.
+        """
+        found: list[Log] = []
+        span = self._log_blocks
+        while first <= last and addresses:
+            until = min(last, first + span - 1)
+            try:
+                found += self._logs_until(first, until, addresses)
+            except RpcRefused as refusal:
+                if refusal.meaning not in TOO_MANY_LOGS or until == first:
+                    raise
+                span = (until - first + 1) // 2
+                if refusal.meaning is Meaning.RANGE_TOO_WIDE:
+                    self._log_blocks = min(self._log_blocks, span)
+                continue
+            first = until + 1
+            span = min(2 * span, self._log_blocks)
+        return found
 
     # -- transactions -------------------------------------------------------------------------
 
@@ -138,7 +189,7 @@ class Rpc:
 
     def transaction_count(self, address: bytes, block: BlockId = "latest") -> int:
         """The next nonce of `address` as of `block`."""
-        return _number(self.request("eth_getTransactionCount", _hex(address), _tag(block)))
+        return self._read(_number, "eth_getTransactionCount", _hex(address), _tag(block))
 
     def receipt(self, transaction_hash: bytes) -> Receipt | None:
         """The receipt, or None while the transaction is in no block of the canonical chain."""
@@ -146,8 +197,12 @@ class Rpc:
 
     def receipts(self, transaction_hashes: Sequence[bytes]) -> list[Receipt | None]:
         """The receipts of many transactions, in their order."""
-        found = self.request_many([("eth_getTransactionReceipt", [_hex(each)]) for each in transaction_hashes])
-        return [_receipt(each) if each is not None else None for each in found]
+        method = "eth_getTransactionReceipt"
+        found = self._read_many(_or_none(_receipt), [(method, [_hex(each)]) for each in transaction_hashes])
+        for asked, receipt in zip(transaction_hashes, found, strict=True):
+            if receipt is not None and receipt.transaction_hash != asked:
+                raise self._nonsense(method)
+        return found
 
     def raw_transaction(self, transaction_hash: bytes) -> bytes | None:
         """The signed bytes as they were sent, or None when the node does not know the transaction."""
@@ -155,116 +210,106 @@ class Rpc:
 
     def raw_transactions(self, transaction_hashes: Sequence[bytes]) -> list[bytes | None]:
         """The signed bytes of many transactions, in their order."""
-        found = self.request_many([("eth_getRawTransactionByHash", [_hex(each)]) for each in transaction_hashes])
-        return [_bytes(each) if each not in (None, "0x") else None for each in found]
+        asked = [("eth_getRawTransactionByHash", [_hex(each)]) for each in transaction_hashes]
+        return [each or None for each in self._read_many(_or_none(_bytes), asked)]
+
+    def sent_calls(self, transaction_hashes: Sequence[bytes]) -> list[SentCall | None]:
+        """What each of these transactions called, in their order; None for one that the node does not know."""
+        asked = [("eth_getTransactionByHash", [_hex(each)]) for each in transaction_hashes]
+        return self._read_many(_or_none(_sent_call), asked)
+
+    def calls_in(self, block_hash: bytes) -> list[MinedCall] | None:
+        """All transactions of exactly this block, in order, or None when the node does not have it."""
+        return self._read(_or_none(_mined_calls), "eth_getBlockByHash", _hex(block_hash), True)
 
     # -- state --------------------------------------------------------------------------------
 
     def call(self, to: bytes, data: bytes, block: BlockId = "latest", *, sender: bytes | None = None) -> bytes:
         """What the contract answers as of `block`; a revert raises `RpcRefused` with its data."""
-        return _bytes(self.request("eth_call", _message(to, data, sender), _tag(block)))
+        return self._read(_bytes, "eth_call", _message(to, data, sender), _tag(block))
 
     def call_many(self, calls: Sequence[tuple[bytes, bytes]], block: BlockId = "latest") -> list[bytes]:
         """The answers to many (contract, call data) pairs as of one block, in their order."""
         tag = _tag(block)
-        return [
-            _bytes(each) for each in self.request_many([("eth_call", [_message(to, data), tag]) for to, data in calls])
-        ]
+        return self._read_many(_bytes, [("eth_call", [_message(to, data), tag]) for to, data in calls])
 
     def estimate_gas(self, sender: bytes, to: bytes | None, data: bytes, block: BlockId = "latest") -> int:
         """The gas that this transaction would need; a revert raises `RpcRefused` with its data."""
-        return _number(self.request("eth_estimateGas", _message(to, data, sender), _tag(block)))
+        return self._read(_number, "eth_estimateGas", _message(to, data, sender), _tag(block))
 
     def balance(self, address: bytes, block: BlockId = "latest") -> int:
         """The native balance in wei, which pays for gas (not points)."""
-        return _number(self.request("eth_getBalance", _hex(address), _tag(block)))
+        return self._read(_number, "eth_getBalance", _hex(address), _tag(block))
 
     def code(self, address: bytes, block: BlockId = "latest") -> bytes:
         """The contract's code; empty when there is no contract."""
-        return _bytes(self.request("eth_getCode", _hex(address), _tag(block)))
+        return self._read(_bytes, "eth_getCode", _hex(address), _tag(block))
 
     def base_fee(self) -> int:
         """The base fee of the newest block, in wei a gas."""
         newest = self.block("latest")
-        assert newest is not None, "every chain has a newest block"
+        if newest is None:  # every chain has a newest block
+            raise self._nonsense("eth_getBlockByNumber")
         return newest.base_fee
 
     def priority_fee(self) -> int:
         """The tip that the node suggests, in wei a gas."""
-        return _number(self.request("eth_maxPriorityFeePerGas"))
+        return self._read(_number, "eth_maxPriorityFeePerGas")
 
     # -- inside -------------------------------------------------------------------------------
 
-    def _logs(self, span: dict[str, str], addresses: Sequence[bytes]) -> list[Log]:
-        if not addresses:
-            return []
-        found = self.request("eth_getLogs", {**span, "address": [_hex(each) for each in addresses]})
-        return [_log(each) for each in found]
+    def _logs_until(self, first: int, until: int, addresses: Sequence[bytes]) -> list[Log]:
+        """The logs of a range, from a node that has the range's last block."""
+        span = {"fromBlock": hex(first), "toBlock": hex(until), **_of(addresses)}
+        found, end = self.request_many([("eth_getLogs", [span]), ("eth_getBlockByNumber", [hex(until), False])])
+        if end is None:
+            raise ChainUnreachable(f"The node at {self.url} lags: it does not have block {until} yet.")
+        logs = self._decoded(_each(_log), "eth_getLogs", found)
+        if any(not first <= log.block_number <= until for log in logs):
+            raise self._nonsense("eth_getLogs")
+        return logs
 
-    def _answers(self, asked: Sequence[tuple[str, Sequence[Any]]]) -> list[tuple[str, Any]]:
-        answers: list[tuple[str, Any]] = []
-        for start in range(0, len(asked), CALLS_PER_REQUEST_MAX):
-            part = asked[start : start + CALLS_PER_REQUEST_MAX]
-            methods = [method for method, _ in part]
-            answers += zip(methods, self._ask_together(part), strict=True)
-        return answers
+    def _read(self, decode: Callable[[Any], _T], method: str, *params: Any) -> _T:
+        return self._decoded(decode, method, self.request(method, *params))
 
-    def _ask_together(self, part: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
-        provider = self._provider()
-        method = part[0][0]
-        batch: Any = [(each, list(params)) for each, params in part]
-        answer = self._ask(method, lambda: provider.make_batch_request(batch))
-        if isinstance(answer, dict):
-            _result(method, answer)
-        if not isinstance(answer, list) or len(answer) != len(part):
-            raise ChainUnreachable(f"The node at {self.url} left out answers to requests sent together.")
-        return answer
+    def _read_many(self, decode: Callable[[Any], _T], asked: Sequence[tuple[str, Sequence[Any]]]) -> list[_T]:
+        return [self._decoded(decode, asked[0][0], each) for each in self.request_many(asked)]
 
-    def _ask(self, method: str, ask: Callable[[], Any]) -> Any:
-        import requests
-
+    def _decoded(self, decode: Callable[[Any], _T], method: str, raw: Any) -> _T:
         try:
-            return ask()
-        except (requests.RequestException, OSError) as failure:
-            raise ChainUnreachable(f"The node at {self.url} did not answer {method}: {failure}.") from failure
-        except (ValueError, KeyError, TypeError) as failure:  # not JSON, or a batch answer without ids
-            raise ChainUnreachable(
-                f"The node at {self.url} answered {method} with something else than JSON-RPC."
-            ) from failure
+            return decode(raw)
+        except (TypeError, ValueError, KeyError, AttributeError) as failure:  # the node's fault, and no bug of ours
+            raise self._nonsense(method) from failure
 
-    def _provider(self) -> HTTPProvider:
-        with self._opening:
-            if self._provider_opened is None:
-                self._provider_opened, self._close_session = _open(self.url, self.timeout_s)
-            return self._provider_opened
+    def _nonsense(self, method: str) -> ChainUnreachable:
+        return ChainUnreachable(f"The node at {self.url} answered {method} with what cannot be.")
 
 
-def _open(url: str, timeout_s: float) -> tuple[HTTPProvider, Callable[[], None]]:
-    import requests
-    from requests.adapters import HTTPAdapter
-    from web3.providers.rpc import HTTPProvider
-
-    session = requests.Session()
-    # A proxy from the environment must not stand between the service and its own machine.
-    session.trust_env = urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1")
-    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS_MAX, max_retries=0)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    provider = HTTPProvider(
-        url, request_kwargs={"timeout": timeout_s}, session=session, exception_retry_configuration=None
-    )
-    return provider, session.close
+def _or_none(decode: Callable[[Any], _T]) -> Callable[[Any], _T | None]:
+    return lambda raw: None if raw is None else decode(raw)
 
 
-def _result(method: str, answer: Any) -> Any:
-    error = answer.get("error") if isinstance(answer, dict) else None
+def _each(decode: Callable[[Any], _T]) -> Callable[[Any], list[_T]]:
+    def decode_all(raw: Any) -> list[_T]:
+        if not isinstance(raw, list):
+            raise TypeError("a list is expected")
+        return [decode(each) for each in raw]
+
+    return decode_all
+
+
+def _of(addresses: Sequence[bytes]) -> dict[str, list[str]]:
+    return {"address": [_hex(each) for each in addresses]}
+
+
+def _result(method: str, answer: dict[str, Any]) -> Any:
+    error = answer.get("error")
     if error is None:
-        if not isinstance(answer, dict) or "result" not in answer:
-            raise ChainUnreachable(f"The node did not answer {method} in JSON-RPC.")
         return answer["result"]
     if not isinstance(error, dict):
         raise RpcRefused(0, str(error), method=method)
-    raise RpcRefused(int(error.get("code", 0)), str(error.get("message", "")), _revert_data(error), method=method)
+    code, message = error.get("code"), error.get("message")
+    raise RpcRefused(code if isinstance(code, int) else 0, str(message or ""), _revert_data(error), method=method)
 
 
 def _revert_data(error: dict[str, Any]) -> bytes | None:
@@ -299,6 +344,8 @@ def _hex(value: bytes) -> str:
 
 
 def _bytes(value: str) -> bytes:
+    if not value.startswith("0x"):
+        raise ValueError("bytes begin with 0x")
     return bytes.fromhex(value[2:])
 
 
@@ -316,6 +363,7 @@ def _block(raw: dict[str, Any]) -> Block:
         gas_limit=_number(raw["gasLimit"]),
         base_fee=_number(raw.get("baseFeePerGas") or "0x0"),
         transactions=tuple(_bytes(each) for each in raw["transactions"]),
+        logs_bloom=_bytes(raw.get("logsBloom") or "0x"),
     )
 
 
@@ -341,4 +389,26 @@ def _receipt(raw: dict[str, Any]) -> Receipt:
         block_hash=_bytes(raw["blockHash"]),
         block_number=_number(raw["blockNumber"]),
         contract_address=None if created is None else _bytes(created),
+        loggers=frozenset(_bytes(each["address"]) for each in raw.get("logs") or ()),
+    )
+
+
+def _sent_call(raw: dict[str, Any]) -> SentCall:
+    to = raw.get("to")
+    return SentCall(None if to is None else _bytes(to), _bytes(raw["input"]))
+
+
+def _mined_calls(raw: dict[str, Any]) -> list[MinedCall]:
+    return [_mined_call(each) for each in raw["transactions"]]
+
+
+def _mined_call(raw: dict[str, Any]) -> MinedCall:
+    sent = _sent_call(raw)
+    return MinedCall(
+        transaction_hash=_bytes(raw["hash"]),
+        sender=_bytes(raw["from"]),
+        nonce=_number(raw["nonce"]),
+        to=sent.to,
+        data=sent.data,
+        value_wei=_number(raw["value"]),
     )

@@ -10,10 +10,7 @@ from bridge.chain.rpc import Rpc
 TRANSACTION_GAS_MAX = 2**24  # EIP-7825: no transaction may ask for more
 PRIORITY_FEE_DEFAULT = 1_000_000_000
 BASE_FEE_HEADROOM = 2  # survives six full blocks in a row, each raising the base fee by an eighth
-REPLACEMENT_NUMERATOR, REPLACEMENT_DENOMINATOR = (
-    9,
-    8,
-)  # 12.5% more, the least that nodes accept
+REPLACEMENT_NUMERATOR, REPLACEMENT_DENOMINATOR = 9, 8  # 12.5% more: what the strictest nodes ask for
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +46,42 @@ class TransactionFields:
         assert self.to is None or len(self.to) == 20, "an address has 20 bytes"
 
 
-def current_fees(rpc: Rpc) -> Fees:
-    """Fees that should do for the next blocks: twice the base fee, and the tip that the node suggests."""
+@dataclass(frozen=True, slots=True)
+class FeeMarket:
+    """What a gas costs now, in wei: the newest block's base fee, and the tip that the node suggests."""
+
+    base_fee: int
+    priority_fee: int
+
+    def offer(self, ceiling: int) -> Fees | None:
+        """Fees that should do for the next blocks: twice the base fee, and the tip, but never above the ceiling.
+
+        None where the base fee alone is above it: nothing under the ceiling would be mined.
+        """
+        if self.base_fee > ceiling:
+            return None
+        max_fee = min(self.base_fee * BASE_FEE_HEADROOM + self.priority_fee, ceiling)
+        return Fees(max_fee, min(self.priority_fee, max_fee))
+
+    def replace(self, fees: Fees, ceiling: int) -> Fees | None:
+        """Fees with which to replace these: as much more as nodes ask for, and no less than what is offered now.
+
+        None where the ceiling leaves no room for that.
+        """
+        least, now = fees.replacement(), self.offer(ceiling)
+        if now is None or least.max_fee > ceiling:
+            return None
+        max_fee = max(least.max_fee, now.max_fee)
+        return Fees(max_fee, min(max(least.priority_fee, now.priority_fee), max_fee))
+
+
+def fee_market(rpc: Rpc) -> FeeMarket:
+    """What a gas costs now. Raises ChainError."""
     try:
         priority_fee = rpc.priority_fee()
     except RpcRefused:  # not every node suggests one
         priority_fee = PRIORITY_FEE_DEFAULT
-    return Fees(rpc.base_fee() * BASE_FEE_HEADROOM + priority_fee, priority_fee)
+    return FeeMarket(rpc.base_fee(), priority_fee)
 
 
 def _raised(fee: int) -> int:

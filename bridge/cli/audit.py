@@ -1,4 +1,4 @@
-"""`sarraf audit`: ledger against chain, with an exit code that a script can act on."""
+"""`sarraf audit` and `reconcile`: ledger against chain, with an exit code that a script can act on."""
 
 from collections.abc import Callable
 
@@ -9,21 +9,31 @@ from bridge.answers import Audit, AuditedProgram
 from bridge.cli.errors import CANNOT_TELL, FAILED, CliError, line
 from bridge.cli.output import Json, emit, table
 from bridge.cli.target import connect
-from bridge.client import ClientError
+from bridge.client import Client, ClientError
 
 DIFFERING_SHOWN_MAX = 50
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the commands."""
     app.command()(audit)
+    app.command()(reconcile)
 
 
 def audit(context: typer.Context, json: Json = False) -> None:
     """Compare ledger and chain. Exit code 0: equal; 1: any difference; 2: no audit could be had."""
+    _compare(context, json, Client.audit)
+
+
+def reconcile(context: typer.Context, json: Json = False) -> None:
+    """Compare as the service does by itself: a difference stops posting. Exit codes as for `audit`."""
+    _compare(context, json, Client.reconcile)
+
+
+def _compare(context: typer.Context, json: bool, ask: Callable[[Client], Audit]) -> None:
     try:
         with connect(context) as client:
-            found = client.audit()
+            found = ask(client)
     except (CliError, ClientError) as error:
         typer.echo(f"sarraf: no audit could be had: {line(error)}", err=True)
         raise typer.Exit(CANNOT_TELL) from error

@@ -16,6 +16,7 @@ from bridge.cli.errors import CliError
 from bridge.cli.output import Json, console, emit_json, table
 from bridge.cli.ports import pick_port
 from bridge.cli.service import Port
+from bridge.cli.status import state
 from bridge.cli.target import Target
 from bridge.client import Client
 
@@ -59,7 +60,7 @@ def _live(client: Client, running: Service, looks: int | None, out: Console) -> 
         return
     with Live(console=out, auto_refresh=False) as live:
         for status, newest in _looks(client, running, looks):
-            live.update(Group(_state(status), _newest(newest)), refresh=True)
+            live.update(Group(state(status), _newest(newest)), refresh=True)
 
 
 def _looks(client: Client, running: Service, looks: int | None) -> Iterator[tuple[Status, list[Operation]]]:
@@ -81,23 +82,6 @@ def _sentence(status: Status) -> str:
         f" {totals['operations']:,} operations, {totals['members']:,} members"
         + (f"; posting has stopped: {breaker['reason']}" if breaker else "")
     )
-
-
-def _state(status: Status) -> Table:
-    chain, posting, totals = status["chain"], status["posting"], status["totals"]
-    breaker = posting["breaker"]
-    rows: list[tuple[str, object]] = [
-        ("chain", f"{chain['chain_id']}, {chain['url_kind']}, {chain['finality']}"),
-        ("exchange", chain["exchange"]),
-        ("head / final / indexed", f"{chain['head']:,} / {chain['final']:,} / {chain['indexed']:,}"),
-        ("operations waiting", posting["accepted_waiting"]),
-        ("batches in flight", posting["batches_in_flight"]),
-        ("posting", f"stopped: {breaker['reason']}" if breaker else "goes on"),
-        ("operations", totals["operations"]),
-        ("members", totals["members"]),
-        ("programs", totals["programs"]),
-    ]
-    return table(f"Sarraf {status['version']}", ("", "now"), rows)
 
 
 def _newest(newest: list[Operation]) -> Table:

@@ -9,7 +9,7 @@ DEPTH_MAX = 16
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "bonuses": ("name",),
-    "caps": ("per", "side", "scope", "shared", "tiers"),
+    "caps": ("per", "side", "scope", "shared", "tiers", "except_tiers"),
     "minimums": ("tiers",),
 }
 """What tells the parts of a list apart, so that one that was put in between does not alter all that follow."""

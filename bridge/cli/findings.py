@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from exchange.best_rate import best_rate
 from exchange.cycle import Cycle
+from exchange.errors import InvalidTerms
 from exchange.gain import explain_refusal, gaining_amount
 from exchange.gate import Gate
 from exchange.inversion import inverse_of, looks_inverted
 from exchange.splitting import splitting_pays
 from exchange.terms import Terms
+from exchange.wallets import require_rules_of_wallets
 
 if TYPE_CHECKING:
     from bridge.forms.terms_file import TermsFile
@@ -57,7 +59,7 @@ class Written:
 def examine(file: "TermsFile", now: int) -> list[Finding]:
     """Everything that can be said of a readable file at a moment, errors first, by line."""
     written = _written(file)
-    found = [*_inversions(written), *_splittings(written), *_cycles(written, now)]
+    found = [*_unbound(written), *_inversions(written), *_splittings(written), *_cycles(written, now)]
     return sorted(found, key=lambda each: (each.severity, each.line or 0))
 
 
@@ -70,6 +72,15 @@ def _written(file: "TermsFile") -> list[Written]:
             source, destination = (called[name.lower()] for name in placed.entry.direction)
             written.append(Written(placed.entry.terms("", source, destination), placed.line, placed.entry.confirmed))
     return written
+
+
+def _unbound(written: Iterable[Written]) -> Iterator[Finding]:
+    """Terms open to holders of wallets, with rules that hold on no chain."""
+    for each in written:
+        try:
+            require_rules_of_wallets(each.terms)
+        except InvalidTerms as refusal:
+            yield Finding(ERROR, refusal.type, refusal.detail, each.line, refusal.field, refusal.limit, refusal.nearest)
 
 
 def _inversions(written: Sequence[Written]) -> Iterator[Finding]:

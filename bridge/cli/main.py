@@ -9,17 +9,23 @@ import typer
 
 from bridge.cli import (
     audit,
+    backup,
     balance,
+    breaker,
     config,
     demo,
     dev,
     doctor,
     keystore,
+    lanes,
     member,
     operation,
     program,
     quote,
+    rebuild,
+    restore,
     service,
+    status,
     swap,
     terms,
     wallet,
@@ -59,13 +65,15 @@ def root(
     context.obj = Target(url, key_file, data)
 
 
-for module in (dev, service, demo, quote, swap, balance, audit, doctor):
+for module in (dev, service, demo, quote, swap, balance, audit, status, backup, restore, lanes, doctor):
     module.register(app)
 for name, group in (
     ("program", program.app),
     ("member", member.app),
     ("terms", terms.app),
     ("operation", operation.app),
+    ("breaker", breaker.app),
+    ("rebuild", rebuild.app),
     ("config", config.app),
     ("keystore", keystore.app),
     ("wallet", wallet.app),

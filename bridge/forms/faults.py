@@ -1,15 +1,24 @@
-"""Faults: what is wrong with a form, each with the path of its field, the limit and a valid value."""
+"""Faults: what is wrong with a form, each with the path of its field, the limit and the nearest valid value.
+
+Where nobody can know what was meant no value is the nearest; then the detail may have an example, after "such as".
+"""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from bridge.forms.meant import meant_by
+
 Path = tuple[int | str, ...]
+
+FAULTS_MAX = 50
+"""Faults that are told at once: whoever mends these reads the rest next time."""
 
 _FORM_NAMES = {"ends": "before", "destination": "to"}
 """Where a form calls by another name what `exchange` names in a refusal."""
@@ -20,7 +29,7 @@ _SIDES = ("from_units", "to_units")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong: where, a stable type, what, which limit was met, and a value that would pass."""
+    """One thing that is wrong: where, a stable type, what, which limit was met, and the nearest value that passes."""
 
     path: Path
     type: str
@@ -46,13 +55,21 @@ class FileFault:
 
     def __str__(self) -> str:
         where = f"line {self.line}, {self.field}" if self.field else f"line {self.line}"
-        hint = "" if self.nearest is None else f" (such as {self.nearest})"
+        hint = "" if self.nearest is None else f" (nearest: {self.nearest})"
         return f"{where}: {self.detail}{hint}"
 
 
 def faults_of(errors: Iterable[ErrorDetails], form: type[BaseModel]) -> list[Fault]:
-    """What pydantic found wrong with a `form`, in the order of its fields."""
-    return [_fault(error, form) for error in errors]
+    """What pydantic found wrong with a `form`, in the order of its fields: one more than are told at most."""
+    return [_fault(error, form) for error in islice(errors, FAULTS_MAX + 1)]
+
+
+def empty_fault(path: Path, form: type[BaseModel]) -> Fault:
+    """The fault of a field of a `form` after whose name nothing stands."""
+    said = "nothing stands here: leave the field out, or write null, where nothing is meant"
+    example = _example(form, path)
+    meant = "" if example is None else f"; otherwise write a value, such as {_written(example)}"
+    return Fault(path, "missing-field", said + meant)
 
 
 def _fault(error: ErrorDetails, form: type[BaseModel]) -> Fault:
@@ -71,13 +88,16 @@ def _fault(error: ErrorDetails, form: type[BaseModel]) -> Fault:
         names = _names(_model_at(form, path[:-1]))
         close = difflib.get_close_matches(str(path[-1]), names, n=1)
         meant = f"; is {close[0]} meant?" if close else f"; what is known is {', '.join(names)}"
-        return Fault(path, "unknown-field", f"this field is not known here{meant}", nearest=close[0] if close else None)
+        return Fault(path, "unknown-field", f"this field is not known here{meant}")
     if error["type"] == "missing":
-        return Fault(path, "missing-field", "this field is missing", nearest=example)
+        return Fault(path, "missing-field", f"this field is missing{_such_as(example)}")
     expected = context.get("expected")
     words = _WORDS.get(error["type"], str(error["msg"]))
     detail = f"it is one of {expected}" if expected else words
-    return Fault(path, "invalid-request", detail, limit=expected, nearest=example)
+    nearest = meant_by(error["type"], error["input"], example, expected)
+    if nearest is None and not expected:
+        detail += _such_as(example)
+    return Fault(path, "invalid-request", detail, limit=expected, nearest=nearest)
 
 
 _WORDS = {
@@ -92,6 +112,10 @@ _WORDS = {
 }
 
 
+def _such_as(example: object) -> str:
+    return "" if example is None else f", such as {_written(example)}"
+
+
 def _below(path: Path, field: str | None) -> Path:
     """What a refusal's field adds to the path of the part in which it was raised.
 
@@ -104,34 +128,39 @@ def _below(path: Path, field: str | None) -> Path:
     known = {part for part in path if isinstance(part, str)}
     while parts and parts[0] in known:
         parts.pop(0)
-    return tuple(parts)
+    return tuple(int(part) if part.isdecimal() else part for part in parts)
 
 
 def _plain(value: object) -> int | str | None:
     return value if value is None or isinstance(value, int | str) else str(value)
 
 
-def _example(form: type[BaseModel], path: Path) -> int | str | None:
-    """A valid value of the field, from its examples."""
+def _example(form: type[BaseModel], path: Path) -> Any:
+    """A valid value of the field, from its examples; None where it has none."""
     owner = _model_at(form, path[:-1])
     field = None if owner is None or not path else _field(owner, path[-1])
     if field is None:
         return None
     if field.examples:
-        return _written(field.examples[0])
-    for extra in field.metadata:
+        return field.examples[0]
+    for extra in _extras(field):
         schema = getattr(extra, "json_schema", None)
         if isinstance(schema, dict) and schema.get("examples"):
-            return _written(schema["examples"][0])
+            return schema["examples"][0]
     return None
 
 
-def _written(value: object) -> int | str:
+def _extras(field: FieldInfo) -> Iterator[object]:
+    """What the field's annotation carries, also where the field may be left out."""
+    yield from field.metadata
+    for choice in get_args(field.annotation):
+        yield from getattr(choice, "__metadata__", ())
+
+
+def _written(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, list):
-        return f"[{', '.join(map(str, value))}]"
-    return value if isinstance(value, int | str) else str(value)
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value)
 
 
 def _names(model: type[BaseModel] | None) -> list[str]:

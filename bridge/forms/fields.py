@@ -121,3 +121,7 @@ MomentField = Annotated[
 """Unix seconds, written as a day or a time."""
 
 Tiers = Annotated[tuple[Text, ...], Field(description="names of tiers", examples=[["gold"]])]
+ExceptTiers = Annotated[
+    tuple[Text, ...],
+    Field(description="all but these tiers; members of no tier are in none of them", examples=[["basic"]]),
+]

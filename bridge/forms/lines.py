@@ -2,11 +2,12 @@
 
 Only what a form needs is read: mappings with texts as keys, lists, texts, whole numbers, `true`, `false` and `null`.
 So `3:1`, `2026-02-23` and `27.25` are texts, and no float ever comes out. Aliases, anchors and tags are refused, and so
-is a key that comes twice: a file says everything where it stands. What is read is bounded in bytes and in depth.
+is a key that comes twice: a file says everything where it stands. What is read is bounded in bytes, in depth and in
+values. The items of one list are checked while they are read, so that a text full of faults is not read to its end.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -31,16 +32,26 @@ BYTES_MAX = 2**20
 DEPTH_MAX = 10
 """A form has less: the file, its list, an entry, its bonuses, one of them, its condition, tiers."""
 
+VALUES_MAX = 16_384
+"""Values from one sound item to the end of the next: an entry with as many of all parts as rules may have needs fewer.
+
+A sound file is read as far as it goes, at some microseconds a byte; of what is none, no more than so much is read.
+"""
+
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,30})")
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
 @dataclass
 class Lines:
-    """A text's value, the line of each part by its path, and what is wrong with the text as such."""
+    """A text's value, the line of each part by its path, and what is wrong with the text as such.
+
+    `empty` has the paths of fields and items after which nothing stands; their value is None.
+    """
 
     value: Any = None
     line_by_path: dict[Path, int] = field(default_factory=dict)
+    empty: list[Path] = field(default_factory=list)
     faults: list[FileFault] = field(default_factory=list)
 
     def line_of(self, path: Path) -> int:
@@ -50,18 +61,32 @@ class Lines:
         return self.line_by_path.get(path, 1)
 
 
+class StopReading(Exception):
+    """Raised by a check that needs no more of the text."""
+
+
 class _Unreadable(Exception):
     """Raised when nothing sensible can be read any further; a fault says why."""
 
 
-def read_lines(text: str) -> Lines:
-    """What a YAML text says; `faults` is empty exactly when it could be read."""
+Check = Callable[[Lines, Path, Any], Any]
+"""Looks at an item that was just read, and returns what to keep of it; None where it is not sound."""
+
+
+def read_lines(text: str, name: str = "", check: Check | None = None) -> Lines:
+    """What a YAML text says; `faults` is empty exactly when it could be read.
+
+    `check` sees the items of the list under `name`, each as soon as it is read. Where it stops the reading there is no
+    value.
+    """
     lines = Lines()
     if len(text.encode("utf-8", "surrogatepass")) > BYTES_MAX:
         lines.faults.append(FileFault(1, "", f"a file has at most {BYTES_MAX:,} bytes", BYTES_MAX))
         return lines
     try:
-        _Reader(lines, _events(text)).read()
+        _Reader(lines, _events(text), (name,), check).read()
+    except StopReading:
+        lines.value = None
     except _Unreadable:
         assert lines.faults, "what cannot be read says why"
     except YAMLError as error:
@@ -88,9 +113,12 @@ def _told(error: YAMLError, text: str) -> tuple[int, str]:
 class _Reader:
     """Builds values from the parser's events."""
 
-    def __init__(self, lines: Lines, events: Iterator[Event]) -> None:
+    def __init__(self, lines: Lines, events: Iterator[Event], checked: Path, check: Check | None) -> None:
         self._lines = lines
         self._events = events
+        self._checked = checked
+        self._check = check
+        self._values = 0
 
     def read(self) -> None:
         """Reads the one document that there is."""
@@ -110,7 +138,10 @@ class _Reader:
             self._stop(path, event, "tags are not read here: values are texts, whole numbers, true and false")
         if len(path) > DEPTH_MAX:
             self._stop(path, event, f"parts lie at most {DEPTH_MAX} deep", DEPTH_MAX)
+        self._count(path, event)
         if isinstance(event, ScalarEvent):
+            if event.style is None and not event.value and path:
+                self._lines.empty.append(path)
             return _scalar(event)
         if isinstance(event, SequenceStartEvent):
             return self._sequence(path)
@@ -122,8 +153,23 @@ class _Reader:
         for event in self._events:
             if isinstance(event, SequenceEndEvent):
                 break
-            values.append(self._value(event, (*path, len(values))))
+            below = (*path, len(values))
+            values.append(self._sound(self._value(event, below), below))
         return values
+
+    def _sound(self, value: Any, path: Path) -> Any:
+        """An item as its check leaves it."""
+        if self._check is None or path[:-1] != self._checked:
+            return value
+        kept = self._check(self._lines, path, value)
+        if kept is not None:
+            self._values = 0
+        return kept
+
+    def _count(self, path: Path, event: Event) -> None:
+        self._values += 1
+        if self._values > VALUES_MAX:
+            self._stop(path[:2], event, f"there are more than {VALUES_MAX:,} values here", VALUES_MAX)
 
     def _mapping(self, path: Path) -> dict[str, Any]:
         values: dict[str, Any] = {}

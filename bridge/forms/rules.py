@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from bridge.forms import spelling
 from bridge.forms.faults import faults_of
 from bridge.forms.fields import (
+    ExceptTiers,
     Flag,
     MomentField,
     MoneyField,
@@ -54,6 +55,7 @@ class WhenForm(Part):
     """Under which circumstances a bonus or a fee counts; what is left out always holds."""
 
     tiers: Tiers = ()
+    except_tiers: ExceptTiers = ()
     starts: MomentField | None = Field(default=None, description="the first second; a day means its beginning in UTC")
     before: MomentField | None = Field(
         default=None, description="the first second after; a day means its beginning in UTC"
@@ -79,6 +81,7 @@ class WhenForm(Part):
             {
                 **texts,
                 "tiers": sorted(when.tiers),
+                "except_tiers": sorted(when.except_tiers),
                 "at_least": when.at_least,
                 "nth_per": when.nth_per,
                 "nth_from": when.nth_from,
@@ -93,10 +96,11 @@ class WhenForm(Part):
                 "what ends must begin before",
                 field="when.before",
                 limit=spelling.spell_moment(self.starts),
-                nearest=spelling.spell_moment(min(self.starts + spelling.DAY_S, spelling.MOMENT_MAX)),
+                nearest=self._least_before(self.starts, self.before),
             )
         return When(
             tiers=frozenset(self.tiers),
+            except_tiers=frozenset(self.except_tiers),
             starts=self.starts,
             ends=self.before,
             at_least=_points(self.at_least),
@@ -104,6 +108,12 @@ class WhenForm(Part):
             nth_from=self.nth_from,
             nth_to=self.nth_to,
         )
+
+    @staticmethod
+    def _least_before(starts: int, before: int) -> str | None:
+        """The nearest end: a day later where both are days, otherwise a second; None where time ends before."""
+        step = 1 if starts % spelling.DAY_S or before % spelling.DAY_S else spelling.DAY_S
+        return None if starts + step > spelling.MOMENT_MAX else spelling.spell_moment(starts + step)
 
 
 class CapForm(Part):
@@ -118,6 +128,7 @@ class CapForm(Part):
         default=False, description="counts all directions whose terms name the same group", examples=[True]
     )
     tiers: Tiers = ()
+    except_tiers: ExceptTiers = ()
 
     @classmethod
     def of(cls, cap: Cap) -> Self:
@@ -130,6 +141,7 @@ class CapForm(Part):
             scope=cap.scope,
             shared=cap.shared,
             tiers=tuple(sorted(cap.tiers)),
+            except_tiers=tuple(sorted(cap.except_tiers)),
         )
 
     def core(self) -> Cap:
@@ -142,6 +154,7 @@ class CapForm(Part):
             scope=self.scope,
             shared=self.shared,
             tiers=frozenset(self.tiers),
+            except_tiers=frozenset(self.except_tiers),
         )
 
 
@@ -156,6 +169,10 @@ class BonusForm(Part):
     when: WhenForm = WhenForm()
     group: Text | None = Field(default=None, description="only the best of a group counts", examples=["promotions"])
     most: Whole | None = Field(default=None, description="the most that one transfer gets of it", examples=[10_000])
+    member_most: Whole | None = Field(
+        default=None, description="the most that one member gets of it in all, in the time that member_per says"
+    )
+    member_per: Period = Field(default=Period.EVER, description="day, week, month, year or ever", examples=["year"])
 
     @classmethod
     def of(cls, bonus: Bonus) -> Self:
@@ -169,6 +186,8 @@ class BonusForm(Part):
             when=WhenForm.of(bonus.when),
             group=bonus.group,
             most=bonus.most,
+            member_most=bonus.member_most,
+            member_per=bonus.member_per,
         )
 
     def core(self) -> Bonus:
@@ -182,13 +201,21 @@ class BonusForm(Part):
             when=self.when.core(),
             group=self.group,
             most=_points(self.most),
+            member_most=_points(self.member_most),
+            member_per=self.member_per,
         )
 
 
 class FeeForm(Part):
-    """A fee: `points`, burned on top; or money, `flat` and a `rate` for each `per` points begun, up to `ceiling`."""
+    """A fee: in source points, burned on top, or in money. Each is a flat amount, a rate, or both, up to a ceiling.
+
+    Points are `points` and `points_rate`, up to `points_ceiling`; money is `flat` and `rate`, up to `ceiling`. A rate
+    is for each `per` points begun.
+    """
 
     points: Whole | None = Field(default=None, description="source points", examples=[500])
+    points_rate: Whole | None = Field(default=None, description="source points for each per points", examples=[10])
+    points_ceiling: Whole | None = Field(default=None, examples=[5_000])
     flat: MoneyField | None = None
     rate: MoneyField | None = None
     per: Whole = Field(default=1, description="source points that the rate is for", examples=[1000])
@@ -200,7 +227,13 @@ class FeeForm(Part):
         """The form of a fee."""
         when = WhenForm.of(fee.when)
         if isinstance(fee, PointsFee):
-            return cls(points=fee.points, when=when)
+            return cls(
+                points=fee.points or None,
+                points_rate=fee.rate or None,
+                per=fee.per,
+                points_ceiling=fee.ceiling,
+                when=when,
+            )
         flat, rate = Money(fee.currency, fee.flat), Money(fee.currency, fee.rate)
         ceiling = None if fee.ceiling is None else Money(fee.currency, fee.ceiling)
         return cls(
@@ -214,13 +247,14 @@ class FeeForm(Part):
     def core(self) -> Fee:
         """The fee itself."""
         sums = {name: sum_ for name in ("flat", "rate", "ceiling") if (sum_ := getattr(self, name)) is not None}
-        if self.points is not None:
-            if sums or self.per != 1:
-                raise InvalidTerms("a fee is in points or in money: two fees say both", field="fees.points")
-            return PointsFee(Points(self.points), self.when.core())
+        in_points = [name for name in ("points", "points_rate", "points_ceiling") if getattr(self, name) is not None]
+        if in_points:
+            if sums or (self.points_rate is None and self.per != 1):
+                raise InvalidTerms("a fee is in points or in money: two fees say both", field=f"fees.{in_points[0]}")
+            return self._in_points()
         currencies = sorted({each.currency for each in sums.values()})
         if not currencies:
-            raise InvalidTerms("a fee says points, flat or rate", field="fees.flat", nearest="SGD 27.25")
+            raise InvalidTerms("a fee says points, points_rate, flat or rate, such as SGD 27.25", field="fees.flat")
         if len(currencies) > 1:
             odd = next(name for name, each in sums.items() if each.currency != sums[next(iter(sums))].currency)
             raise InvalidTerms(f"one fee is in one currency, not in {' and '.join(currencies)}", field=f"fees.{odd}")
@@ -234,6 +268,15 @@ class FeeForm(Part):
             when=self.when.core(),
         )
 
+    def _in_points(self) -> PointsFee:
+        return PointsFee(
+            points=Points(self.points or 0),
+            when=self.when.core(),
+            rate=Points(self.points_rate or 0),
+            per=Points(self.per),
+            ceiling=_points(self.points_ceiling),
+        )
+
     def _check_sizes(self) -> None:
         """Bounds that `exchange` has too, told in money and not in micro-units."""
         for name, least, most in (("flat", 0, FEE_MAX), ("rate", 0, FEE_MAX), ("ceiling", 1, MICRO_UNITS_MAX)):
@@ -245,12 +288,16 @@ class FeeForm(Part):
 
 
 class EligibleForm(Part):
-    """Which of a member's points may go, in days since they were earned and until they expire."""
+    """Which of a member's points may go, in days since they were earned and until they expire, and who may swap."""
 
     age_min_days: Whole = Field(default=0, examples=[30])
     age_max_days: Whole | None = Field(default=None, examples=[21])
     left_min_days: Whole = Field(default=0, examples=[90])
     earned_only: Flag = Field(default=False, description="leaves out points that a swap brought", examples=[True])
+    member_min_days: Whole = Field(default=0, description="since the member joined the source program", examples=[30])
+    linked_min_days: Whole = Field(
+        default=0, description="since the memberships at source and destination were linked", examples=[7]
+    )
 
     @classmethod
     def of(cls, eligible: Eligible) -> Self:
@@ -260,6 +307,8 @@ class EligibleForm(Part):
             age_max_days=eligible.age_max_days,
             left_min_days=eligible.left_min_days,
             earned_only=eligible.earned_only,
+            member_min_days=eligible.member_min_days,
+            linked_min_days=eligible.linked_min_days,
         )
 
     def core(self) -> Eligible:
@@ -269,6 +318,8 @@ class EligibleForm(Part):
             age_max_days=self.age_max_days,
             left_min_days=self.left_min_days,
             earned_only=self.earned_only,
+            member_min_days=self.member_min_days,
+            linked_min_days=self.linked_min_days,
         )
 
 
@@ -319,6 +370,7 @@ class RulesForm(Part):
     blocks: Flag = Field(default=False, description="the minimum must be a multiple of the increment", examples=[True])
     minimums: tuple[TierMinimumForm, ...] = ()
     tiers: Tiers = ()
+    except_tiers: ExceptTiers = ()
     group: Text | None = Field(
         default=None, description="the partner group that shared caps count together", examples=["A"]
     )
@@ -340,6 +392,7 @@ class RulesForm(Part):
             blocks=rules.blocks,
             minimums=tuple(TierMinimumForm.of(each) for each in rules.minimums),
             tiers=tuple(sorted(rules.tiers)),
+            except_tiers=tuple(sorted(rules.except_tiers)),
             group=rules.group,
             caps=tuple(CapForm.of(each) for each in rules.caps),
             bonuses=tuple(BonusForm.of(each) for each in rules.bonuses),
@@ -376,6 +429,7 @@ class RulesForm(Part):
             blocks=self.blocks,
             minimums=tuple(each.core() for each in self.minimums),
             tiers=frozenset(self.tiers),
+            except_tiers=frozenset(self.except_tiers),
             group=self.group,
             caps=tuple(each.core() for each in self.caps),
             bonuses=tuple(each.core() for each in self.bonuses),

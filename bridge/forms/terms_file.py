@@ -15,16 +15,17 @@ only says limits. Programs have names here; whoever reads the file knows which p
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bridge.forms.faults import FileFault, faults_of
+from bridge.forms.faults import FAULTS_MAX, Fault, FileFault, empty_fault, faults_of
+from bridge.forms.faults import Path as FieldPath
 from bridge.forms.fields import Flag, MomentField, MoneyField, RatioField, RowField, Text, Whole
-from bridge.forms.lines import BYTES_MAX, Lines, read_lines
+from bridge.forms.lines import BYTES_MAX, Lines, StopReading, read_lines
 from bridge.forms.rules import RulesForm
 from bridge.forms.spelling import Money, spell_moment, spell_money
 from bridge.forms.table import table_amounts, table_bonuses, table_ratio
@@ -38,11 +39,11 @@ from exchange.terms import PRICE_MAX, Terms
 ENTRIES_MAX = 5_000
 """Directions in one file: more than any program has partners."""
 
-FAULTS_MAX = 50
-"""Faults that are told of one file: whoever mends these reads the rest next time."""
-
 TEXT_MAX = 2_000
 """Characters of a note or a source."""
+
+
+Form = TypeVar("Form", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,8 @@ class TermsEntry(RulesForm):
         """
         assert self.has_ratio, "an entry without a ratio says limits"
         self._check_price()
+        if self.increment is not None:  # it may stand for the minimum too, and is what is at fault then
+            check_whole("increment", self.increment, 1, POINTS_MAX)
         return Terms(
             id=terms_id,
             source=self.from_program if source is None else source,
@@ -154,10 +157,10 @@ class TermsEntry(RulesForm):
                 check_whole(name, getattr(self, name), 1, POINTS_MAX)
         for name in ("price", "starts"):
             if getattr(self, name) is not None:
-                raise InvalidTerms(f"an entry with a {name} needs a ratio", field="ratio", nearest="3:1")
+                raise InvalidTerms(f"an entry with a {name} needs a ratio, such as 3:1", field="ratio")
         rules = self.rules()
         if any(bonus.ratio is not None for bonus in rules.bonuses):
-            raise InvalidTerms("better than which ratio?", field="ratio", nearest="3:1")
+            raise InvalidTerms("better than which ratio? It says one, such as 3:1", field="ratio")
         if self.minimum is not None and self.increment is not None:
             check_blocks(rules, self.minimum, self.increment)
         return Limits(
@@ -176,7 +179,8 @@ class TermsEntry(RulesForm):
         if self.ratio is not None or rules.amounts:
             raise InvalidTerms("a table stands instead of a ratio and of amounts", field="table")
         amounts, bonuses = table_amounts(self.table), table_bonuses(self.table)
-        return replace(rules, amounts=amounts, bonuses=(*bonuses, *rules.bonuses))
+        # The written bonuses come first, as a refusal names one by its place.
+        return replace(rules, amounts=amounts, bonuses=(*rules.bonuses, *bonuses))
 
     def _ratio(self) -> Ratio:
         return table_ratio(self.table) if self.ratio is None else self.ratio
@@ -249,41 +253,79 @@ class FaultyTermsFile(InvalidTermsFile):
 
     def __init__(self, faults: Sequence[FileFault]) -> None:
         assert faults, "a file is refused for a reason"
-        self.faults = tuple(faults[:FAULTS_MAX])
+        self.faults = tuple(sorted(faults, key=lambda fault: fault.line)[:FAULTS_MAX])
         told = [str(fault) for fault in self.faults]
         if len(faults) > FAULTS_MAX:
-            told.append(f"and {len(faults) - FAULTS_MAX} more faults")
+            told.append(f"and more: reading stopped after {FAULTS_MAX} faults")
         first = self.faults[0]
         field = f"line {first.line}, {first.field}" if first.field else f"line {first.line}"
         super().__init__("\n".join(told), field=field, limit=first.limit, nearest=first.nearest)
 
 
+@dataclass
+class _Found:
+    """What was found wrong with a file so far."""
+
+    faults: list[FileFault] = field(default_factory=list)
+
+    def entry(self, lines: Lines, path: FieldPath, value: object) -> TermsEntry | None:
+        """The entry that was just read; None where something is wrong with it."""
+        place = path[-1]
+        assert isinstance(place, int), "entries stand in a list"
+        if place >= ENTRIES_MAX:
+            detail = f"a file has at most {ENTRIES_MAX:,} entries"
+            self.faults.append(FileFault(lines.line_of(path), "terms", detail, ENTRIES_MAX))
+            raise StopReading
+        empty = []
+        while lines.empty and lines.empty[-1][: len(path)] == path:  # those of other parts came before
+            empty.append(lines.empty.pop()[len(path) :])
+        entry = self.read(TermsEntry, lines, path, value, empty)
+        if len(self.faults) + len(lines.faults) > FAULTS_MAX:
+            raise StopReading
+        return entry
+
+    def read(
+        self, form: type[Form], lines: Lines, path: FieldPath, value: object, empty: Sequence[FieldPath]
+    ) -> Form | None:
+        """The form of the part at `path`, in which nothing stands at the `empty` paths; None where that is wrong."""
+        found: list[Fault] = []
+        read = None
+        try:
+            read = form.model_validate(value)
+        except ValidationError as error:
+            found = faults_of(error.errors(), form)
+        known = {fault.path for fault in found}
+        found += [empty_fault(each, form) for each in empty if each not in known]
+        for each in found:
+            where = (*path, *each.path)
+            name = ".".join(map(str, where))
+            self.faults.append(FileFault(lines.line_of(where), name, each.detail, each.limit, each.nearest))
+        return None if found else read
+
+
 def load(source: str | Path) -> TermsFile:
     """The terms that a text, or the file at a path, says.
 
-    Raises `FaultyTermsFile` with all faults of the file, and `OSError` where there is none.
+    Raises `FaultyTermsFile` with the faults of the file, as far as it is read, and `OSError` where there is none.
     """
-    lines = read_lines(_text(source) if isinstance(source, Path) else source)
-    if lines.faults:
-        raise FaultyTermsFile(lines.faults)
-    if isinstance(lines.value, dict) and isinstance(lines.value.get("terms"), list):
-        count = len(lines.value["terms"])
-        if count > ENTRIES_MAX:
-            line = lines.line_of(("terms", ENTRIES_MAX))
-            detail = f"a file has at most {ENTRIES_MAX:,} entries, this one {count:,}"
-            raise FaultyTermsFile([FileFault(line, "terms", detail, ENTRIES_MAX, ENTRIES_MAX)])
-    try:
-        document = TermsDocument.model_validate(lines.value)
-    except ValidationError as error:
-        found = faults_of(error.errors(), TermsDocument)
-        faults = [
-            FileFault(lines.line_of(each.path), each.field, each.detail, each.limit, each.nearest) for each in found
-        ]
-        raise FaultyTermsFile(sorted(faults, key=lambda each: each.line)) from None
+    found = _Found()
+    lines = read_lines(_text(source) if isinstance(source, Path) else source, "terms", found.entry)
+    if lines.faults or (found.faults and lines.value is None):  # what follows was not read
+        raise FaultyTermsFile([*lines.faults, *found.faults])
+    document = found.read(TermsDocument, lines, (), _sound_only(lines.value), lines.empty)
+    if document is None or found.faults:
+        raise FaultyTermsFile(found.faults)
     placed = tuple(Placed(entry, lines.line_of(("terms", place))) for place, entry in enumerate(document.terms))
     if twice := _twice(placed, lines):
         raise FaultyTermsFile(twice)
     return TermsFile(placed)
+
+
+def _sound_only(value: object) -> object:
+    """A file's value without the entries whose faults are found already."""
+    if isinstance(value, dict) and isinstance(value.get("terms"), list):
+        return value | {"terms": [entry for entry in value["terms"] if entry is not None]}
+    return value
 
 
 def _text(path: Path) -> str:
@@ -306,6 +348,6 @@ def _twice(placed: Sequence[Placed], lines: Lines) -> list[FileFault]:
         if key in first:
             field = f"terms.{place}.starts"
             detail = f"the entry on line {first[key]} says this direction from the same moment on"
-            faults.append(FileFault(lines.line_of(("terms", place, "starts")), field, detail, nearest="2026-02-23"))
+            faults.append(FileFault(lines.line_of(("terms", place, "starts")), field, detail))
         first.setdefault(key, each.line)
     return faults

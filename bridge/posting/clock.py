@@ -9,3 +9,8 @@ Clock = Callable[[], int]
 def system_clock() -> int:
     """The machine's clock."""
     return time.time_ns() // 1_000_000
+
+
+def passed(since_ms: int, now_ms: int, least_ms: int) -> bool:
+    """Whether so much time went by; also where the clock was set back meanwhile, so that nothing waits for it."""
+    return not 0 <= now_ms - since_ms < least_ms

@@ -6,16 +6,19 @@ there, the follower walks back to the common ancestor and the ledger undoes what
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from bridge.chain.bloom import may_log
 from bridge.chain.errors import RpcRefused
-from bridge.chain.events import Transfer, decode_event, decode_transfer, explain_revert
+from bridge.chain.events import Posted, Settled, Transfer, decode_event, decode_transfer, explain_revert
 from bridge.chain.finality import FinalityRule
 from bridge.chain.rpc import Block, Log, Receipt, Rpc
+from bridge.posting import imports, lost_calls
 from bridge.posting.clock import Clock
-from bridge.posting.intake import BlockReport, Seen, finalise, take_in, undo_above
-from bridge.store import batches, blocks, chainstate, lanes, programs
-from bridge.store.batches import Batch
+from bridge.posting.intake import finalise, take_in, undo_above
+from bridge.posting.report import BlockReport, LostCall, Seen
+from bridge.store import batches, blocks, breaker, chainstate, lanes, programs
+from bridge.store.batches import OURS, Batch
 from bridge.store.blocks import KnownBlock
 from bridge.store.database import Database
 from bridge.store.writer import LedgerWriter
@@ -74,7 +77,7 @@ class Follower:
         if found.parent_hash != tip.hash:
             return self._undo(tip)
         report = self._report(found)
-        final_number = self._finality.final_number(self._rpc, found.number)
+        final_number = self._final_number(found.number, found.hash)
         self._writer.run(lambda connection: take_in(connection, report, final_number, self._clock()))
         return True
 
@@ -92,7 +95,7 @@ class Follower:
         return self._undo(tip)
 
     def _undo(self, tip: KnownBlock) -> bool:
-        if self._refused == tip.hash:
+        if self._refused == tip.hash and self._is_stopped():
             return False  # it stood below finality: the breaker is tripped, and walking back again would find the same
         ancestor = self._common_ancestor(tip)
         undone = self._writer.run(lambda connection: undo_above(connection, ancestor, self._clock()))
@@ -102,6 +105,10 @@ class Follower:
             _log.critical("the chain was reorganised below finality, down to block %s; posting stops", ancestor)
             self._refused = tip.hash
         return undone
+
+    def _is_stopped(self) -> bool:
+        with self._database.read() as connection:
+            return breaker.is_tripped(connection)
 
     def _common_ancestor(self, tip: KnownBlock) -> int:
         with self._database.read() as connection:
@@ -121,13 +128,33 @@ class Follower:
     def _finalise(self) -> bool:
         """Finality may move without a new block, where the chain itself names its final block."""
         tip = self._tip()
-        number = self._finality.final_number(self._rpc, tip.number)
+        number = self._final_number(tip.number, tip.hash)
         with self._database.read() as connection:
             final = blocks.newest_final(connection)
         if final is not None and number <= final.number:
             return False
         self._writer.run(lambda connection: finalise(connection, number, self._clock()))
         return True
+
+    def _final_number(self, head: int, head_hash: bytes) -> int:
+        """The newest block that is final and ours, where `head` is the newest that was read.
+
+        A node of another branch may answer, or one that lags: then nothing becomes final by its word.
+        """
+        final = self._finality.final(self._rpc, head)
+        with self._database.read() as connection:
+            known = blocks.newest_final(connection)
+            ours = blocks.at(connection, final.number)
+        reached = 0 if known is None else known.number
+        if final.hash is None:
+            return final.number
+        if final.number < reached:
+            return reached
+        expected = head_hash if final.number == head else None if ours is None else ours.hash
+        if expected != final.hash:
+            _log.warning("the node says that block %s is final, and has another one there", final.number)
+            return reached
+        return final.number
 
     # -- reading one block --------------------------------------------------------------------
 
@@ -137,21 +164,52 @@ class Follower:
             deployment = chainstate.get(connection)
             found_programs = programs.all_programs(connection)
             senders: dict[int, bytes] = {one.id: one.address for one in lanes.all_lanes(connection)}
+            waiting = lost_calls.waiting(connection)
+        lost = self._lost(found, waiting, ours)
+        ours |= {each: of for each, (of, _) in lost.items()}
         exchange = [] if deployment is None or deployment.exchange is None else [deployment.exchange]
         tokens = [one.token for one in found_programs if one.token is not None]
         passing = {one.token for one in found_programs if one.transferable}
         seen = []
-        for log in self._rpc.logs(found.hash, exchange + tokens):
+        for log in self._logs(found, exchange + tokens):
             event = decode_event(log) or (_between_holders(log) if log.address in passing else None)
             if event is not None:
                 seen.append(Seen(log.address, log.transaction_hash, event))
-        receipts = self._receipts(found, list(ours))
+        told = [one for one in seen if isinstance(one.event, Posted | Settled)]
+        foreign = [one for one in told if not _is_plainly_ours(one, ours.get(one.transaction_hash))]
+        mined = set(found.transactions)
+        receipts = self._receipts(
+            found, [*ours, *(each for each in {one.transaction_hash for one in foreign} - set(ours) if each in mined)]
+        )
+        _require_events(found, receipts, ours, {one.transaction_hash for one in told})
         reverts = {
             receipt.transaction_hash: self._reason(found, ours[receipt.transaction_hash], senders)
             for receipt in receipts
             if receipt.status == 0
         }
-        return BlockReport(found, receipts, reverts, seen, self._raw(found))
+        calls = imports.read_calls(self._rpc, foreign, found)
+        carried = {each: call for each, (_, call) in lost.items()}
+        return BlockReport(found, receipts, reverts, seen, self._raw(found), calls, carried)
+
+    def _lost(
+        self, found: Block, waiting: Sequence[lost_calls.Waiting], ours: Collection[bytes]
+    ) -> dict[bytes, tuple[Batch, LostCall]]:
+        """The transactions of a block that are not known here and carry what waits here."""
+        if not waiting or not found.transactions:
+            return {}
+        inside = self._rpc.calls_in(found.hash)
+        if inside is None or [one.transaction_hash for one in inside] != list(found.transactions):
+            raise RpcRefused(0, f"block {found.number} went while it was read", method="eth_getBlockByHash")
+        return lost_calls.match(waiting, [one for one in inside if one.transaction_hash not in ours])
+
+    def _logs(self, found: Block, contracts: Sequence[bytes]) -> list[Log]:
+        """The logs of our contracts. An index of logs may lag behind its node's blocks, and answer with none."""
+        logs = self._rpc.logs(found.hash, contracts)
+        if not logs and may_log(found.logs_bloom, contracts):
+            ours = set(contracts)
+            if any(receipt.loggers & ours for receipt in self._receipts(found, found.transactions)):
+                raise RpcRefused(0, f"no logs yet for block {found.number}", method="eth_getLogs")
+        return logs
 
     def _receipts(self, found: Block, hashes: Sequence[bytes]) -> list[Receipt]:
         receipts = []
@@ -178,8 +236,31 @@ class Follower:
         try:
             self._rpc.call(batch.target, batch.calldata, found.number - 1, sender=senders[batch.lane_id])
         except RpcRefused as refusal:
-            return explain_revert(refusal.data)
+            # Never asked again for it: a node that keeps no old state would hold up the block for ever.
+            return explain_revert(refusal.data) if refusal.reverted else "the node could not tell why"
         return "refused because of what stood before it in its block"
+
+
+def _is_plainly_ours(one: Seen, batch: Batch | None) -> bool:
+    """Whether an event tells of a batch just as it was frozen, so that its words need not be read."""
+    assert isinstance(one.event, Posted | Settled)
+    return batch is not None and (batch.origin, batch.digest, batch.sequence) == (
+        OURS,
+        one.event.digest,
+        one.event.sequence,
+    )
+
+
+def _require_events(
+    found: Block, receipts: Sequence[Receipt], ours: dict[bytes, Batch], told: Collection[bytes]
+) -> None:
+    """Raises RpcRefused where a batch of ours succeeded and logged, and the node does not show its event yet."""
+    for receipt in receipts:
+        batch = ours.get(receipt.transaction_hash)
+        if batch is None or batch.stream_id is None or receipt.transaction_hash in told:
+            continue
+        if receipt.status == 1 and batch.target in receipt.loggers:
+            raise RpcRefused(0, f"not all logs yet for block {found.number}", method="eth_getLogs")
 
 
 def _between_holders(log: Log) -> Transfer | None:

@@ -1,9 +1,8 @@
 """The gatekeeper: no terms may complete a cycle of directions in which points could gain.
 
 It keeps the gate (`exchange.gate`) in step with the ledger. A direction counts with the best rate of all its versions
-that can still be used: the one in force, those announced, and the one that both programs are agreeing on. As with the
-market, only rows that changed are read, and what changes by itself stands on a timeline: a version begins, and what it
-replaces is over; a bonus ends.
+(`bridge.posting.versions`) that can still be used: the one in force, those announced, and the one that both programs
+are agreeing on. Nobody needs to tell when a version begins, and what it replaces is over, or when a bonus ends.
 
 The chain may hold what this gate would never have let in, for two programs can agree there without asking it. Such a
 direction is barred: it is left out of the gate and of every quote, until the cycle is gone.
@@ -16,31 +15,18 @@ from fractions import Fraction
 
 import sqlalchemy as sa
 
-from bridge.posting.timeline import Timeline
-from bridge.store import programs, terms
-from bridge.store.terms import TermsRow
+from bridge.posting.versions import Direction, Versions
+from bridge.store import programs
 from exchange.best_rate import best_rate
 from exchange.cycle import Cycle
 from exchange.errors import DirectionClosed
 from exchange.gate import Gate
 from exchange.terms import Terms
 
-Direction = tuple[str, str]
-"""Source and destination of terms."""
-
 #: Directions that change together from which on the gate is built anew, which then takes less time.
 REBUILD_MIN = 1_000
 
 _NO_WARNING = Fraction(0)
-
-
-@dataclass(frozen=True, slots=True)
-class _Version:
-    """What counts of a version; `effective_ms` None: it is being agreed on; `terms` None: it was suspended."""
-
-    version: int
-    effective_ms: int | None
-    terms: Terms | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +40,15 @@ class Round:
 class Gatekeeper:
     """Keeps one gate in step. Any thread may ask it.
 
-    Within a transaction that changes terms it must be asked before the change: what it has read must not be undone.
+    Within a transaction that changes terms it must be asked before the change: what it has read must not be undone, or
+    `forget_undone` be called before the next.
     """
 
     def __init__(self) -> None:
         self._gate = Gate()
         self._guard = threading.Lock()
-        self._revision = 0
-        self._versions: dict[Direction, dict[str, _Version]] = {}
-        self._moments = Timeline[Direction]()
+        self._versions = Versions()
         self._barred: dict[Direction, Cycle] = {}
-        #: what is known to have changed and is not in the gate yet: a reader that fails leaves it to the next
-        self._due: dict[Direction, None] = {}
 
     def barred(self, connection: sa.Connection, now_ms: int) -> Mapping[Direction, Cycle]:
         """The directions that would complete a gaining cycle, each with one."""
@@ -96,36 +79,24 @@ class Gatekeeper:
             _, *onward = cycle.directions()
             return Round(cycle, (proposed, *(self._best_terms(each, now_ms) for each in onward)))
 
+    def forget_undone(self, connection: sa.Connection) -> None:
+        """Begin anew if what was read within a transaction is not in the ledger, since that was undone."""
+        with self._guard:
+            if self._versions.is_ahead(connection):
+                self._gate, self._versions, self._barred = Gate(), Versions(), {}
+
     def _follow(self, connection: sa.Connection, now_ms: int) -> None:
-        # In the order in which they changed: of two directions that gain together, the later one is barred.
-        self._due |= dict.fromkeys(self._moments.move(now_ms))
-        for row in terms.changed_since(connection, self._revision):
-            self._note(row)
-            self._due[row.from_program_id, row.to_program_id] = None
-            self._revision = row.revision
-        if not self._due:
+        self._versions.follow(connection, now_ms)
+        if not self._versions.due:
             return
-        self._due |= dict.fromkeys(self._barred)
-        rates = {direction: self._rate(direction, now_ms) for direction in self._due}
+        self._versions.touch(self._barred)
+        # In the order in which they changed: of two directions that gain together, the later one is barred.
+        rates = {direction: self._rate(direction, now_ms) for direction in self._versions.due}
         if len(rates) >= REBUILD_MIN:
             self._rebuild(rates)
         else:
             self._set(rates)
-        self._due.clear()
-
-    def _note(self, row: TermsRow) -> None:
-        direction = row.from_program_id, row.to_program_id
-        versions = self._versions.setdefault(direction, {})
-        if row.state not in (terms.CONSENTING, terms.ADOPTED):
-            versions.pop(row.id, None)
-            return
-        agreed = None if row.suspended_ms is not None else row.agreed()
-        versions[row.id] = _Version(row.version or 0, row.effective_ms, agreed)
-        if row.effective_ms is not None:
-            self._moments.add(row.effective_ms, direction)
-        for bonus in () if agreed is None else agreed.rules.bonuses:
-            if bonus.when.ends is not None:
-                self._moments.add(bonus.when.ends * 1000, direction)
+        self._versions.settled()
 
     def _rate(self, direction: Direction, now_ms: int) -> Fraction | None:
         """The best rate of the versions that can still be used; None where there are none."""
@@ -136,12 +107,8 @@ class Gatekeeper:
 
     def _usable(self, direction: Direction, now_ms: int) -> list[Terms]:
         """The newest version that has begun, and all that will begin."""
-        begun, usable = list[_Version](), list[_Version]()
-        for each in self._versions.get(direction, {}).values():
-            has_begun = each.effective_ms is not None and each.effective_ms <= now_ms
-            (begun if has_begun else usable).append(each)
-        if begun:
-            usable.append(max(begun, key=lambda each: each.version))
+        newest = self._versions.newest(direction, now_ms)
+        usable = [*self._versions.coming(direction, now_ms), *([] if newest is None else [newest])]
         return [each.terms for each in usable if each.terms is not None]
 
     def _set(self, rates: Mapping[Direction, Fraction | None]) -> None:

@@ -24,7 +24,7 @@ from bridge.store import holder_calls, holder_events
 from bridge.store.holder_events import Happening
 
 if TYPE_CHECKING:
-    from bridge.posting.intake import Seen
+    from bridge.posting.report import Seen
 
 NUMBER_BYTES = 32
 

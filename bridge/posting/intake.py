@@ -1,24 +1,24 @@
 """Intake: what one block says, written into the ledger in one transaction.
 
 A batch is confirmed by the event that the contract emits for its sequence, compared with the digest that was frozen: a
-receipt's status alone proves nothing about which batch was taken. Another digest at our sequence means that somebody
-else uses the key: the breaker trips.
+receipt's status alone proves nothing about which batch was taken. A batch that was not frozen here is followed all the
+same, and means that somebody else uses the key or that this ledger is older than the chain; see `imports`.
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bridge.chain.events import Event, LegSkipped, Posted, Settled, Skipped, Transfer
-from bridge.chain.rpc import Block, Receipt
-from bridge.posting import calls, holder_intake, notes
+from bridge.chain.events import LegSkipped, Posted, Settled, Skipped
+from bridge.chain.rpc import Receipt
+from bridge.posting import calls, holder_intake, imports, notes
+from bridge.posting.report import BlockReport, Seen
 from bridge.posting.setup import announce
 from bridge.store import (
     attempts,
     batches,
     blocks,
+    breaker,
     chainstate,
     holder_books,
     holder_calls,
@@ -26,37 +26,16 @@ from bridge.store import (
     lanes,
     outcomes,
     programs,
-    streams,
     terms,
 )
 from bridge.store.batches import Batch, Control, Mined
 from bridge.store.blocks import KnownBlock
-from bridge.store.streams import Stream
+from bridge.store.breaker import Alarm
 
 #: How long a call that came before its time waits before it is made again.
 TOO_EARLY_PAUSE_MS = 15_000
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """An event of one of our contracts: who emitted it, in which transaction."""
-
-    contract: bytes
-    transaction_hash: bytes
-    event: Event | Transfer
-
-
-@dataclass(frozen=True, slots=True)
-class BlockReport:
-    """Everything that the ledger needs to know of one block."""
-
-    block: Block
-    receipts: Sequence[Receipt]
-    reverts: dict[bytes, str]
-    seen: Sequence[Seen]
-    raw_transactions: Sequence[bytes]
 
 
 def take_in(connection: sa.Connection, report: BlockReport, final_number: int, now_ms: int) -> None:
@@ -72,6 +51,9 @@ def take_in(connection: sa.Connection, report: BlockReport, final_number: int, n
     receipts = {receipt.transaction_hash: receipt for receipt in report.receipts}
     ours = batches.of_transactions(connection, list(receipts))
     attempts.mined(connection, ours, found.number)
+    for transaction_hash, lost in report.lost.items():
+        attempts.mined_elsewise(connection, lost.batch_id, lost.nonce, found.number)
+        ours[transaction_hash] = batches.by_id(connection, lost.batch_id)
     _confirm_batches(connection, report, ours, receipts, now_ms)
     _follow_set_up(connection, report, ours, receipts, now_ms)
     happened = holder_intake.happenings(report.seen)
@@ -80,12 +62,16 @@ def take_in(connection: sa.Connection, report: BlockReport, final_number: int, n
 
 
 def finalise(connection: sa.Connection, final_number: int, now_ms: int) -> None:
-    """Every block up to this number is final, and so are its batches."""
+    """Every block up to this number is final, and so are its batches and what holders did.
+
+    Block by block: what a foreign batch took may be what a holder brought in the block before.
+    """
     blocks.finalise(connection, final_number)
-    frozen = outcomes.finalise(connection, final_number, now_ms)
-    if frozen:
-        _log.error("ledger and chain disagree: the chain skipped debits; accounts %s are frozen", frozen)
-    holder_books.book(connection, final_number, now_ms)
+    for number in blocks.eventful(connection, final_number):
+        frozen = outcomes.finalise(connection, number, now_ms)
+        if frozen:
+            _log.error("ledger and chain disagree: the chain skipped debits; accounts %s are frozen", frozen)
+        holder_books.book(connection, number, now_ms)
 
 
 def undo_above(connection: sa.Connection, number: int, now_ms: int) -> bool:
@@ -95,8 +81,11 @@ def undo_above(connection: sa.Connection, number: int, now_ms: int) -> bool:
     """
     final = blocks.newest_final(connection)
     if final is not None and number < final.number:
-        chainstate.trip_breaker(
-            connection, f"the chain replaced block {final.number}, which was final; its ancestor is {number}", now_ms
+        breaker.trip(
+            connection,
+            Alarm.DEEP_REORGANISATION,
+            f"the chain replaced block {final.number}, which was final; its ancestor is {number}",
+            now_ms,
         )
         return False
     batches.forget_refusals(connection, number)
@@ -123,23 +112,20 @@ def _confirm_batches(
         if isinstance(one.event, Skipped | LegSkipped):
             skipped.setdefault((one.transaction_hash, one.event.sequence), set()).add(one.event.index)
     taken: set[str] = set()
-    for one in report.seen:
+    for place, one in enumerate(report.seen):
         if not isinstance(one.event, Posted | Settled):
             continue
-        stream = _stream_of(connection, one)
         found = ours.get(one.transaction_hash)
-        if stream is None or found is None or found.stream_id != stream.id or found.digest != one.event.digest:
-            named = "a path that this ledger never used" if stream is None else f"stream {stream.key}"
-            chainstate.trip_breaker(
-                connection,
-                f"sequence {one.event.sequence} of {named} was used on the chain by transaction"
-                f" 0x{one.transaction_hash.hex()} for a batch that this ledger did not freeze: is a key stolen?",
-                now_ms,
-            )
+        places = skipped.get((one.transaction_hash, one.event.sequence), set())
+        receipt = receipts.get(one.transaction_hash)
+        mined = Mined(one.transaction_hash, report.block.number, 0 if receipt is None else receipt.gas_used, place)
+        if found is None or not _is_of(connection, one, found):
+            imports.follow(connection, report, one, mined, places, now_ms)
             continue
         assert found.sequence == one.event.sequence
-        places = skipped.get((one.transaction_hash, one.event.sequence), set())
-        outcomes.confirm(connection, found.id, _mined(receipts[one.transaction_hash]), places, now_ms)
+        outcomes.confirm(connection, found.id, mined, places, now_ms)
+        if one in report.foreign:
+            batches.tell(connection, found.id, imports.told(report, one, report.foreign[one], places))
         taken.add(found.id)
     for transaction_hash, found in ours.items():
         if found.stream_id is not None and found.id not in taken:
@@ -148,12 +134,11 @@ def _confirm_batches(
             batches.note_revert(connection, found.id, reason)
 
 
-def _stream_of(connection: sa.Connection, one: Seen) -> Stream | None:
-    if isinstance(one.event, Posted):
-        program = programs.by_token(connection, one.contract)
-        return None if program is None else streams.for_program(connection, program.id)
-    assert isinstance(one.event, Settled)
-    return streams.by_path_id(connection, one.event.path)
+def _is_of(connection: sa.Connection, one: Seen, found: Batch) -> bool:
+    """Whether an event of our transaction tells of the batch that was frozen for it."""
+    assert isinstance(one.event, Posted | Settled)
+    stream = imports.stream_of(connection, one)
+    return stream is not None and (found.stream_id, found.digest) == (stream.id, one.event.digest)
 
 
 def _mined(receipt: Receipt) -> Mined:

@@ -1,37 +1,40 @@
-"""The poster: freezes what waits into batches, signs them, stores the bytes, and only then sends.
+"""The poster: freezes what waits into batches, has them signed and sent, and dissolves what the chain cannot take.
 
 Each step is a transaction of its own on the ledger, so a crash between any two of them leaves work that the next start
 takes up: a frozen batch is signed, stored bytes are sent again. Sending the same bytes twice does no harm.
 """
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import sqlalchemy as sa
 
-from bridge.chain.errors import RpcRefused
-from bridge.chain.keystore import Keystore
 from bridge.chain.rpc import Rpc
-from bridge.chain.transactions import Fees, TransactionFields, current_fees
+from bridge.chain.transactions import Fees
 from bridge.posting import calls, room
-from bridge.posting.clock import Clock
-from bridge.store import attempts, batches, blocks, chainstate, freezing, lanes, limits, outcomes, streams, terms
-from bridge.store.attempts import Attempt
-from bridge.store.batches import Batch
+from bridge.posting.clock import Clock, passed
+from bridge.posting.submitter import Submitter
+from bridge.store import (
+    attempts,
+    batches,
+    blocks,
+    breaker,
+    chainstate,
+    freezing,
+    lanes,
+    limits,
+    outcomes,
+    streams,
+    terms,
+)
 from bridge.store.database import Database
 from bridge.store.streams import Stream
 from bridge.store.writer import LedgerWriter
 
-#: Transactions of one signer that may be under way; nodes hold no more for one sender.
-UNMINED_PER_LANE_MAX = 16
-#: How long sent bytes may stay unmined before they are sent again.
-RESEND_AFTER_MS = 3_000
 #: How long a batch that finds no room under a limit waits before the chain is asked again.
 LOOK_AGAIN_MS = 1_000
-#: The most that one unit of gas may cost.
-FEE_MAX_WEI = 500 * 10**9
 
 _log = logging.getLogger(__name__)
 
@@ -53,45 +56,47 @@ class Poster:
         database: Database,
         writer: LedgerWriter,
         rpc: Rpc,
-        keystore: Keystore,
+        submitter: Submitter,
         clock: Clock,
-        chain_id: int,
         pace: Pace,
     ) -> None:
         self._database = database
         self._writer = writer
         self._rpc = rpc
-        self._keystore = keystore
+        self._submitter = submitter
         self._clock = clock
-        self._chain_id = chain_id
         self._pace = pace
-        self._answers: dict[int, str] = {}
-        #: when a stream that found no room under a limit is looked at again
-        self._look_again_ms: dict[int, int] = {}
+        #: when a stream found no room under a limit: it is looked at again after a while
+        self._short_ms: dict[int, int] = {}
 
     def step(self) -> bool:
         """Freeze, sign and send what is due. Answers whether anything was done. Raises ChainError.
 
         While the breaker is tripped only the guardians' calls go out, which can only take power away: a stolen key is
-        what trips it, and then these are what is needed.
+        what trips it, and then these are what is needed. A ledger that recovers posts nothing: what waits in it may be
+        on the chain already.
         """
         with self._database.read() as connection:
+            if chainstate.recovery(connection) is not None:
+                return False
             controls = attempts.unsigned_controls(connection, self._clock())
-            stopped = chainstate.breaker_reason(connection) is not None
+            stopped = breaker.is_tripped(connection)
             guardians = lanes.guardians(connection)
             if stopped:
                 controls = [one for one in controls if batches.by_id(connection, one).lane_id in guardians]
             moving = [] if stopped else self._moving_streams(connection)
+            of_lanes = [batches.by_id(connection, one).lane_id for one in controls]
+            of_lanes += [streams.by_id(connection, one).lane_id for one in moving]
         done = not stopped and self._dissolve()
-        if controls or moving:
-            fees = self._fees()
+        fees = self._submitter.prepare(of_lanes)
+        if fees is not None:
             for batch_id in controls:
                 self._writer.run(partial(self._sign_once, batch_id=batch_id, fees=fees))
             for stream_id in moving:
                 done = self._move(stream_id, fees) or done
-        return self._send(guardians if stopped else None) or done
+        return self._submitter.step(guardians if stopped else None) or done
 
-    # -- freezing and signing -----------------------------------------------------------------
+    # -- freezing -----------------------------------------------------------------------------
 
     def _moving_streams(self, connection: sa.Connection) -> list[int]:
         """Streams of which something can be frozen or signed: enough waits or has waited enough, or is frozen."""
@@ -99,10 +104,10 @@ class Poster:
         ready = {
             stream.id
             for stream, count, oldest_ms in freezing.waiting_streams(connection)
-            if count >= calls.entries_max(stream.kind) or now_ms - oldest_ms >= self._pace.linger_ms
+            if count >= calls.entries_max(stream.kind) or passed(oldest_ms, now_ms, self._pace.linger_ms)
         }
         ready |= {one.stream_id for one in attempts.unsigned_streams(connection)}
-        return sorted(one for one in ready if self._look_again_ms.get(one, 0) <= now_ms)
+        return sorted(one for one in ready if passed(self._short_ms.get(one, 0), now_ms, LOOK_AGAIN_MS))
 
     def _move(self, stream_id: int, fees: Fees) -> bool:
         """Sign what is frozen and freeze what waits, as far as the chain lets it through now."""
@@ -117,7 +122,7 @@ class Poster:
     def _advance(self, connection: sa.Connection, of: Stream, now: room.Room, fees: Fees) -> bool:
         """Sign the stream's first frozen batch, or freeze the next one and sign it; whether another may follow."""
         tip = blocks.tip(connection)
-        if tip is None or tip.hash != now.block.hash or not self._has_room(connection, of.lane_id):
+        if tip is None or tip.hash != now.block.hash or not self._submitter.has_room(connection, of.lane_id):
             return False  # what the chain let through was asked of another block: it is asked again
         ahead = batches.in_flight(connection).get(of.id)
         if ahead is not None and ahead.refused:
@@ -128,6 +133,9 @@ class Poster:
             found, full = self._freeze(connection, of.id, behind=ahead is not None)
         if found is None:
             return False
+        if self._is_over(connection, found):
+            self._short_ms[of.id] = self._clock()
+            return False  # its nonce was somebody else's: it is dissolved together with those signed behind it
         short = now.short_of(connection, of, batches.by_id(connection, found))
         if self._release_is_in_the_way(connection, of, found, short):
             # Whoever earns or redeems must not wait for the release limit, which may take a day to refill.
@@ -139,14 +147,14 @@ class Poster:
         if short is not None:
             self._cut_smaller(connection, of, found)
             return False
-        self._sign(connection, batches.by_id(connection, found), fees)
+        self._submitter.sign(connection, batches.by_id(connection, found), fees)
         return full
 
     def _release_is_in_the_way(
         self, connection: sa.Connection, of: Stream, batch_id: str, short: batches.Throttle | None
     ) -> bool:
         """Whether a batch waits for room to release points, while other things wait with it or behind it."""
-        if short is None or short.limit != limits.RELEASE:
+        if short is None or short.limit != limits.RELEASE or not self._is_loose(connection, of.id, batch_id):
             return False
         return freezing.waits_beside_releases(connection, of.id, batch_id)
 
@@ -167,9 +175,9 @@ class Poster:
     def _throttle(self, connection: sa.Connection, of: Stream, batch_id: str, short: batches.Throttle | None) -> None:
         """Mark a batch for which there is no room, to be looked at again after a pause, or (None) one that fits."""
         if short is None:
-            self._look_again_ms.pop(of.id, None)
+            self._short_ms.pop(of.id, None)
         else:
-            self._look_again_ms[of.id] = self._clock() + LOOK_AGAIN_MS
+            self._short_ms[of.id] = self._clock()
         outcomes.throttle(connection, batches.by_id(connection, batch_id), short, self._clock())
 
     def _cut_smaller(self, connection: sa.Connection, of: Stream, batch_id: str) -> None:
@@ -177,11 +185,22 @@ class Poster:
 
         The next step freezes what it held anew; a single swap for which there is no hope fails.
         """
+        if not self._is_loose(connection, of.id, batch_id):
+            return
         found = batches.by_id(connection, batch_id)
         lost = freezing.hopeless(connection, found, self._clock() // 1000)
         if lost is not None or freezing.is_too_large(connection, found):
             self._take_apart(connection, of.id, _sequence(connection, batch_id))
-            self._look_again_ms.pop(of.id, None)
+            self._short_ms.pop(of.id, None)
+
+    def _is_over(self, connection: sa.Connection, batch_id: str) -> bool:
+        valid_until = batches.by_id(connection, batch_id).valid_until
+        assert valid_until is not None, "a stream's batch has a last second"
+        return valid_until < self._clock() // 1000
+
+    def _is_loose(self, connection: sa.Connection, stream_id: int, batch_id: str) -> bool:
+        """Whether nothing from this batch on is signed, so that it is nobody's but ours and can be dissolved."""
+        return not attempts.signed_since(connection, stream_id, _sequence(connection, batch_id))
 
     def _call(self, connection: sa.Connection, stream: Stream, items: Sequence[freezing.Item]) -> freezing.Frozen:
         tip = blocks.tip(connection)
@@ -197,74 +216,10 @@ class Poster:
     def _sign_once(self, connection: sa.Connection, batch_id: str, fees: Fees) -> bool:
         batch = batches.by_id(connection, batch_id)
         waiting = attempts.unsigned_controls(connection, self._clock())
-        if batch_id in waiting and self._has_room(connection, batch.lane_id):
-            self._sign(connection, batch, fees)
+        if batch_id in waiting and self._submitter.has_room(connection, batch.lane_id):
+            self._submitter.sign(connection, batch, fees)
             return True
         return False
-
-    def _has_room(self, connection: sa.Connection, lane_id: int) -> bool:
-        return lanes.unmined(connection).get(lane_id, 0) < UNMINED_PER_LANE_MAX
-
-    def _sign(self, connection: sa.Connection, batch: Batch, fees: Fees) -> None:
-        """Reserve the lane's next nonce, sign, and store the bytes: one transaction, before anything is sent."""
-        lane = lanes.by_id(connection, batch.lane_id)
-        nonce = lanes.reserve_nonce(connection, lane.id)
-        signed = self._keystore.sign_transaction(
-            lane.key_index,
-            TransactionFields(
-                chain_id=self._chain_id,
-                nonce=nonce,
-                to=batch.target,
-                data=batch.calldata,
-                gas=batch.gas_limit,
-                fees=fees,
-                value=int(batch.value_wei),
-            ),
-        )
-        attempts.add(
-            connection,
-            Attempt(signed.hash, lane.id, nonce, batch.id, signed.raw, fees.max_fee, created_ms=self._clock()),
-        )
-
-    def _fees(self) -> Fees:
-        fees = current_fees(self._rpc)
-        ceiling = min(fees.max_fee, FEE_MAX_WEI)
-        return Fees(ceiling, min(fees.priority_fee, ceiling))
-
-    # -- sending ------------------------------------------------------------------------------
-
-    def _send(self, of_lanes: Collection[int] | None = None) -> bool:
-        """Send what was signed and is in no block, of all lanes or only of these."""
-        now_ms = self._clock()
-        with self._database.read() as connection:
-            unmined = attempts.unmined(connection)
-        due = [
-            one
-            for one in unmined
-            if (of_lanes is None or one.lane_id in of_lanes)
-            and (one.sent_ms is None or now_ms - one.sent_ms >= RESEND_AFTER_MS)
-        ]
-        for one in due:
-            self._hand_over(one)
-        if due:
-            self._writer.run(lambda connection: self._mark_sent(connection, due))
-        return bool(due)
-
-    def _hand_over(self, one: Attempt) -> None:
-        try:
-            self._rpc.send_raw(one.raw)
-        except RpcRefused as refusal:
-            # Any answer is only a hint ("already known", "nonce too low"): what counts is what the follower finds in a
-            # block. Nothing is decided here; but an answer that is new is told, since it may say what is amiss.
-            if self._answers.get(one.lane_id) != refusal.message:
-                self._answers[one.lane_id] = refusal.message
-                _log.warning("nonce %s of lane %s: %s", one.nonce, one.lane_id, refusal.detail)
-
-    def _mark_sent(self, connection: sa.Connection, sent: Sequence[Attempt]) -> None:
-        now_ms = self._clock()
-        for one in sent:
-            attempts.sent(connection, one.hash, now_ms)
-            outcomes.submitted(connection, one.batch_id, now_ms)
 
     # -- dissolving ---------------------------------------------------------------------------
 
@@ -287,9 +242,16 @@ class Poster:
         return bool(stale or expired or overdue)
 
     def _stale_streams(self, connection: sa.Connection) -> list[attempts.Unsigned]:
-        """Streams with frozen batches whose time is over before they were signed."""
+        """Streams with frozen batches whose time is over before they were signed.
+
+        One behind which another is signed is not among them: somebody else used up its nonce. It waits with that one.
+        """
         now_s = self._clock() // 1000
-        return [one for one in attempts.unsigned_streams(connection) if one.valid_until < now_s]
+        return [
+            one
+            for one in attempts.unsigned_streams(connection)
+            if one.valid_until < now_s and not attempts.signed_since(connection, one.stream_id, one.sequence)
+        ]
 
     def _expired_streams(self, connection: sa.Connection) -> list[int]:
         final = blocks.newest_final(connection)
@@ -317,7 +279,7 @@ class Poster:
             batches.add_control(connection, call, self._clock())
 
     def _dissolve_unsigned(self, connection: sa.Connection, stale: attempts.Unsigned) -> None:
-        if stale in attempts.unsigned_streams(connection):
+        if stale in self._stale_streams(connection):
             self._take_apart(connection, stale.stream_id, stale.sequence)
 
     def _dissolve_stream(self, connection: sa.Connection, stream_id: int) -> None:

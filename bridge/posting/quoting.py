@@ -4,7 +4,9 @@ A quote is priced by the ledger (`bridge.store.quotes`), along a path. Here the 
 no way leads through a direction in which points could gain.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,10 +19,10 @@ from bridge.store import members, programs, quotes, terms, usage
 from bridge.store.members import Member
 from bridge.store.quotes import Firmness, Quote, QuoteRequest
 from bridge.store.usage import Customer
-from exchange.errors import NoRoute
+from exchange.errors import NoRoute, SarrafError
 from exchange.explanation import Worth
 from exchange.market import Market
-from exchange.pricing import HOPS_MAX
+from exchange.pricing import HOPS_MAX, Hop, Path, price_route
 from exchange.routes import Route, Routes, find_routes, find_routes_for
 from exchange.search import ROUTES_MAX, Best
 from exchange.situation import Situation
@@ -120,7 +122,7 @@ class Quoting:
             )
 
         with self._market.open(connection, now_ms) as market:
-            return _within_caps(lambda count: find(market, count), search.count)
+            return _within_caps(lambda count: find(market, count), search, situation_of)
 
     def worth(self, connection: sa.Connection, from_program_id: str, to_program_id: str, now_ms: int) -> Worth | None:
         """What points given and received are worth; None where nobody knows. Raises UnknownProgram."""
@@ -159,8 +161,9 @@ def _situations(connection: sa.Connection, search: Search, now_ms: int) -> Calla
     return situation_of
 
 
-def _within_caps(find: Callable[[int], Routes], count: int) -> Routes:
+def _within_caps(find: Callable[[int], Routes], search: Search, situation_of: Callable[[Terms], Situation]) -> Routes:
     """The best routes of which no hop is over what the contract lets through in a whole period."""
+    count = search.count
     fitting, complete = list[Route](), True
     for asked in (count, ROUTES_MAX):
         found = find(asked)
@@ -169,7 +172,25 @@ def _within_caps(find: Callable[[int], Routes], count: int) -> Routes:
         if len(fitting) == len(found) or len(fitting) >= count:
             break
     if not fitting:
-        raise NoRoute("every route is over the cap of a direction on its way", field="to_program_id")
+        most = max(filter(None, (_most_within_caps(one, search, situation_of) for one in found)), default=None)
+        raise NoRoute(
+            "every route is over the cap of a direction on its way", field="to_program_id", limit=most, nearest=most
+        )
     routes = Routes(fitting[:count])
     routes.complete = complete
     return routes
+
+
+def _most_within_caps(route: Route, search: Search, situation_of: Callable[[Terms], Situation]) -> int | None:
+    """The most that goes along a route within the caps of all its hops, in or out as is searched; None: nothing."""
+    path = Path([Hop(hop.terms, situation_of(hop.terms)) for hop in route.price.hops])
+
+    def is_over(amount: int) -> bool:
+        before = zip(path.hops, path.amounts_of(amount), strict=False)  # what arrives is under no cap
+        return any(into > hop.terms.managed_cap for hop, into in before)
+
+    most = bisect_left(range(1, route.price.amount_in), True, key=is_over)
+    with suppress(SarrafError):
+        priced = price_route(path.hops, most)
+        return priced.amount_in if search.amount_in is not None else priced.amount_out
+    return None

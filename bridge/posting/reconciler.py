@@ -2,23 +2,33 @@
 
 For each program the sum of the posted balances must be the token's total supply, each account's posted balance its
 `balanceOf`, and its position what the exchange says; over all programs the positions must sum to zero.
+
+It goes on all the time: what was moved is compared as soon as it is final, everything now and then.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from bridge.chain import contracts
 from bridge.chain.errors import ChainUnreachable
 from bridge.chain.rpc import Rpc
-from bridge.posting.clock import Clock
-from bridge.store import audit, chainstate
+from bridge.posting.clock import Clock, passed
+from bridge.store import audit, blocks, breaker, chainstate
 from bridge.store.audit import Books, HeldAccount, Settlement
 from bridge.store.blocks import KnownBlock
+from bridge.store.breaker import Alarm
 from bridge.store.database import Database
+from bridge.store.writer import LedgerWriter
 from exchange.errors import Unavailable
 
 #: Differing accounts that one report names; all are counted.
 DIFFERING_NAMED_MAX = 100
+#: How often everything is compared, whether it was moved or not.
+WHOLE_EVERY_MS = 300_000
+
+_log = logging.getLogger(__name__)
 
 
 class NothingToAudit(Unavailable):
@@ -86,23 +96,73 @@ class Report:
         """All differences, a sum of positions other than zero included."""
         return sum(one.differences for one in self.programs) + (self.positions_sum != 0)
 
+    def named(self) -> str:
+        """The differences as text for the alarm: programs, accounts and amounts."""
+        parts = [one.named() for one in self.programs if one.differences]
+        if self.positions_sum:
+            parts.append(f"the positions of all programs sum to {self.positions_sum} micro-units, not to zero")
+        return f"ledger and chain differ at block {self.block.number}: {'; '.join(parts)}"
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether nothing differs."""
+        return self.differences == 0
+
 
 class Reconciler:
-    """Audits on demand."""
+    """Audits on demand, and by itself, step by step."""
 
-    def __init__(self, *, database: Database, rpc: Rpc, clock: Clock) -> None:
+    def __init__(self, *, database: Database, writer: LedgerWriter, rpc: Rpc, clock: Clock) -> None:
         self._database = database
+        self._writer = writer
         self._rpc = rpc
         self._clock = clock
+        self._whole_ms: int | None = None
+        #: the newest comparison that was made by `step` or `reconcile`
+        self.last: Report | None = None
+        #: the newest one that found something, until everything is compared and found to be equal
+        self.differing: Report | None = None
 
-    def audit(self, *, program_id: str | None = None) -> Report:
-        """Compare everything (or one program) at the newest final block.
+    def step(self) -> bool:
+        """Compare what was moved since the last comparison, or everything where that is due.
 
-        Raises NothingToAudit before there is one, ChainError when the node cannot be asked.
+        A difference trips the breaker. Answers whether anything was compared. Raises ChainError.
+        """
+        with self._database.read() as connection:
+            final = blocks.newest_final(connection)
+        whole = self._whole_ms is None or passed(self._whole_ms, self._clock(), WHOLE_EVERY_MS)
+        if final is None or (not whole and self.last is not None and self.last.block.number >= final.number):
+            return False
+        try:
+            self.reconcile(since=None if whole or self.last is None else self.last.block.number)
+        except NothingToAudit:
+            return False
+        return True
+
+    def reconcile(self, *, since: int | None = None) -> Report:
+        """Audit, and trip the breaker where anything differs. Raises NothingToAudit, ChainError."""
+        report = self.audit(since=since)
+        if since is None:
+            self._whole_ms = self._clock()
+        self.last = report
+        if not report.is_equal or since is None:
+            self.differing = None if report.is_equal else report
+        if not report.is_equal:
+            _log.critical("%s", report.named())
+            self._writer.run(
+                partial(breaker.trip, alarm=Alarm.BOOKS_DIFFER, reason=report.named(), now_ms=self._clock())
+            )
+        return report
+
+    def audit(self, *, program_id: str | None = None, since: int | None = None) -> Report:
+        """Compare everything at the newest final block; or one program; or only accounts moved in blocks above `since`.
+
+        Supplies and positions are always compared. Raises NothingToAudit before there is such a block, ChainError when
+        the node cannot be asked.
         """
         began_ms = self._clock()
         with self._database.read() as connection:
-            snapshot = audit.snapshot(connection)
+            snapshot = audit.snapshot(connection, since)
             deployment = chainstate.get(connection)
         if snapshot is None or deployment is None or deployment.exchange is None:
             raise NothingToAudit("no block is final yet; ask again shortly")

@@ -98,7 +98,7 @@ def check(rpc: Rpc, call: HolderCall, calldata: bytes, sender: bytes) -> None:
         rpc.call(call.contract, calldata, sender=sender)
         gas = rpc.estimate_gas(sender, call.contract, calldata)
     except RpcRefused as refusal:
-        if refusal.data is None:
+        if not refusal.reverted:
             raise
         raise _refusal(call, explain_revert(refusal.data)) from refusal
     if gas > calls.GAS_RELAY_MAX:

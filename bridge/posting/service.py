@@ -1,22 +1,22 @@
 """Posting as a service: the threads that keep ledger and chain in step.
 
-The follower and the poster each run in a loop of their own. What is expected to fail (a node that does not answer) is
-waited out with growing pauses; anything else is a bug and stops the service.
+The follower and the poster each run in a loop of their own. What is expected to fail (a node that does not answer, a
+full disk) is waited out with growing pauses; anything else is a bug and stops the service.
 """
 
 import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 
 from bridge.chain.errors import ChainError
 from bridge.posting.clock import Clock
 from bridge.posting.follower import Follower
 from bridge.posting.hub import Hub
 from bridge.posting.poster import Poster
-from bridge.posting.reconciler import NothingToAudit, Reconciler
-from bridge.store import chainstate
+from bridge.posting.reconciler import Reconciler
+from bridge.posting.recovery import Recovery
+from bridge.store.database import LedgerUnwritable
 from bridge.store.writer import LedgerWriter, WriterStopped
 from exchange.errors import TooBusy
 
@@ -26,8 +26,8 @@ POST_REST_S = 0.05
 #: How long a loop rests after the node failed: doubled each time up to the most.
 TROUBLE_REST_S = 0.1
 TROUBLE_REST_MAX_S = 5.0
-#: How often the whole ledger is held against the chain by itself.
-RECONCILE_EVERY_S = 300.0
+#: How long the reconciler rests before it looks whether something became final.
+RECONCILE_REST_S = 5.0
 STOP_TIMEOUT_S = 60.0
 
 _log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Health:
-    """How a loop fares: `trouble` is what the node last failed at, None while all is well."""
+    """How a loop fares: `trouble` is what it last failed at, None while all is well."""
 
     trouble: str | None = None
     ended: bool = False
@@ -59,6 +59,7 @@ class Posting:
         follower: Follower,
         poster: Poster,
         reconciler: Reconciler,
+        recovery: Recovery,
         writer: LedgerWriter,
         hub: Hub,
         clock: Clock,
@@ -68,6 +69,7 @@ class Posting:
         self.health = PostingHealth()
         self._poster = poster
         self._reconciler = reconciler
+        self._recovery = recovery
         self._writer = writer
         self._clock = clock
         self._on_bug = on_bug
@@ -78,9 +80,9 @@ class Posting:
     def start(self) -> None:
         """Begin to follow and to post. What an earlier run left unfinished is taken up first, by the same steps."""
         loops = (
-            ("follower", self.follower.step, self.health.follower, self._rest),
+            ("follower", self._follow, self.health.follower, self._rest),
             ("poster", self._poster.step, self.health.poster, self._rest_until_change),
-            ("reconciler", self._reconcile, self.health.reconciler, self._rest_long),
+            ("reconciler", self._reconciler.step, self.health.reconciler, self._rest_long),
         )
         for name, step, health, rest in loops:
             thread = threading.Thread(target=self._loop, args=(step, health, rest), name=name, daemon=True)
@@ -101,7 +103,7 @@ class Posting:
             while not self._stopping.is_set():
                 try:
                     busy = step()
-                except (ChainError, TooBusy) as trouble:
+                except (ChainError, TooBusy, LedgerUnwritable) as trouble:
                     if health.trouble is None:
                         _log.warning("%s waits: %s", threading.current_thread().name, trouble.detail)
                     health.trouble = trouble.detail
@@ -120,6 +122,10 @@ class Posting:
         finally:
             health.ended = True
 
+    def _follow(self) -> bool:
+        moved = self.follower.step()
+        return self._recovery.step() or moved
+
     def _rest(self) -> None:
         self._stopping.wait(FOLLOW_REST_S)
 
@@ -130,16 +136,4 @@ class Posting:
         self._changes.clear()
 
     def _rest_long(self) -> None:
-        self._stopping.wait(RECONCILE_EVERY_S)
-
-    def _reconcile(self) -> bool:
-        try:
-            report = self._reconciler.audit()
-        except NothingToAudit:
-            return False
-        for program in report.programs:
-            if program.differences:
-                reason = f"ledger and chain differ at block {report.block.number}: {program.named()}"
-                _log.critical(reason)
-                self._writer.run(partial(chainstate.trip_breaker, reason=reason, now_ms=self._clock()))
-        return False
+        self._stopping.wait(RECONCILE_REST_S)

@@ -123,7 +123,7 @@ def require_signature(rpc: Rpc, address: bytes, text: str, signature: bytes) -> 
     try:
         answer = rpc.call(address, signin.encode_is_valid_signature(digest, signature))
     except RpcRefused as refusal:
-        if refusal.data is None and "revert" not in refusal.message.lower():
+        if not refusal.reverted:
             raise
         answer = b""
     if answer != signin.ACCEPTED:

@@ -22,7 +22,7 @@ from bridge.store import chainstate, programs, terms
 from bridge.store.programs import Program
 from bridge.store.terms import Proposal, TermsRow
 from exchange.best_rate import best_rate
-from exchange.errors import GainingCycle, InvalidTerms, NoRate
+from exchange.errors import GainingCycle, NoRate
 from exchange.explanation import BASIS, Worth, percent
 from exchange.fx import RateSource, worth
 from exchange.gain import explain_refusal, gaining_amount
@@ -31,6 +31,7 @@ from exchange.inversion import require_not_inverted
 from exchange.points import MicroUnits
 from exchange.splitting import splitting_pays
 from exchange.terms import Terms
+from exchange.wallets import require_rules_of_wallets
 
 _GAINING = Fraction(0)
 """No warning: only cycles that gain."""
@@ -76,7 +77,7 @@ class Vetting:
         assert source.deployed_token and destination.deployed_token
         proposal = self._converted(connection, wanted, now_ms)
         agreed = terms.draft(connection, proposal, now_ms).agreed()
-        _require_rules_of_wallets(agreed)
+        require_rules_of_wallets(agreed)
         before = terms.last_adopted(connection, source.id, destination.id)
         require_not_inverted(
             agreed.ratio,
@@ -166,18 +167,6 @@ def _of_ratio(agreed: Terms, worth_of: Worth | None, now_ms: int) -> Iterator[Wa
 def _of_splitting(agreed: Terms) -> Iterator[Warned]:
     if found := splitting_pays(agreed):
         yield Warned(SPLITTING_PAYS, f"several transfers may bring more than one: {found}")
-
-
-def _require_rules_of_wallets(agreed: Terms) -> None:
-    """Raises InvalidTerms where holders of wallets could pass by rules that everybody else keeps."""
-    unbound = agreed.rules.bound_only_here
-    if agreed.wallet_cap and unbound:
-        raise InvalidTerms(
-            f"holders of wallets swap by the contract alone, which cannot hold them to {', '.join(unbound)}",
-            field="wallet_cap",
-            limit=0,
-            nearest=0,
-        )
 
 
 def _of_wallets(agreed: Terms) -> Iterator[Warned]:

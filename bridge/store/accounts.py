@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bridge.store.schema import account
+from bridge.store.schema import account, entry, operation, swap
 from exchange.errors import LinkConflict
 from exchange.ledger import Balance
 from exchange.words import account_address
 
 MEMBER = "member"
+ORPHAN = "orphan"
 WALLET = "wallet"
 ISSUED = "issued"
 REDEEMED = "redeemed"
@@ -100,12 +101,52 @@ def add_member_account(
     return int(inserted.inserted_primary_key[0])
 
 
+def add_orphan(connection: sa.Connection, *, program_id: str, token: bytes, reference: bytes) -> int:
+    """A managed account of which only the chain tells, so that nobody knows whose its reference is."""
+    inserted = connection.execute(
+        account.insert().values(
+            program_id=program_id, kind=ORPHAN, reference=reference, address=account_address(token, reference)
+        )
+    )
+    assert inserted.inserted_primary_key is not None
+    return int(inserted.inserted_primary_key[0])
+
+
+def adopt(connection: sa.Connection, account_id: int, member_id: str) -> None:
+    """It has come to light whose an orphan is, and with it what was done there; any other account is left as it is."""
+    done = connection.execute(
+        account.update()
+        .where(account.c.id == account_id, account.c.kind == ORPHAN)
+        .values(kind=MEMBER, member_id=member_id)
+        .returning(account.c.program_id)
+    ).one_or_none()
+    if done is None:
+        return
+    there = sa.select(entry.c.operation_id).where(entry.c.account_id == account_id)
+    connection.execute(
+        operation.update()
+        .where(operation.c.id.in_(there), operation.c.program_id == done.program_id, operation.c.member_id.is_(None))
+        .values(member_id=member_id)
+    )
+    connection.execute(
+        swap.update()
+        .where(swap.c.operation_id.in_(there), swap.c.to_program_id == done.program_id, swap.c.to_member_id.is_(None))
+        .values(to_member_id=member_id)
+    )
+
+
+def count_orphans(connection: sa.Connection) -> int:
+    """How many accounts are nobody's."""
+    return connection.scalar(sa.select(sa.func.count()).where(account.c.kind == ORPHAN)) or 0
+
+
 def landing_account(
     connection: sa.Connection, *, program_id: str, token: bytes, member_id: str, reference: bytes
 ) -> int:
     """Where swapped points land: the destination's account under the source's reference, made at its first use.
 
-    Raises LinkConflict when an earlier link gave that account to another member.
+    One that only the chain told of is the member's from now on: only swaps from the source's account, which is the same
+    customer's, ever brought anything there. Raises LinkConflict when an earlier link gave it to another member.
     """
     row = connection.execute(
         sa.select(account.c.id, account.c.member_id).where(
@@ -116,7 +157,9 @@ def landing_account(
         return add_member_account(
             connection, program_id=program_id, token=token, member_id=member_id, reference=reference
         )
-    if row.member_id != member_id:
+    if row.member_id is None:
+        adopt(connection, row.id, member_id)
+    elif row.member_id != member_id:
         raise LinkConflict(
             "the account in which these points would land belongs to another membership that was linked before",
             field="quote_id",
@@ -161,6 +204,11 @@ def of_member(connection: sa.Connection, member_id: str) -> list[Account]:
 def freeze(connection: sa.Connection, account_id: int) -> None:
     """Bar an account from spending, because ledger and chain disagree about it."""
     connection.execute(account.update().where(account.c.id == account_id).values(frozen=True))
+
+
+def count_frozen(connection: sa.Connection) -> int:
+    """How many accounts are barred from spending."""
+    return connection.scalar(sa.select(sa.func.count()).select_from(account).where(account.c.frozen.is_(True))) or 0
 
 
 def balance_of(row: sa.Row[tuple[object, ...]]) -> Balance:

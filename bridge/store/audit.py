@@ -1,14 +1,15 @@
 """The ledger's side of an audit: every program's books as of the newest final block."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bridge.store import accounts, batches, blocks, holder_books, programs
+from bridge.store import accounts, batches, blocks, positions, programs
 from bridge.store.blocks import KnownBlock
 from bridge.store.programs import Program
-from bridge.store.schema import account, batch, entry, leg_hop, operation, quote_hop, stream, swap, terms
+from bridge.store.schema import account, batch, entry, holder_event, leg_hop, operation, quote_hop, stream, swap, terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +32,22 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """One program's books as of a final block, in points; the position is micro-units, owed to it when positive."""
+    """One program's books as of a final block, in points; the position is micro-units, owed to it when positive.
+
+    `accounts` are those that are to be compared, `ledger` is the sum of what all of them hold: the token's supply.
+    """
 
     program: Program
     issued: int
     redeemed: int
     swapped_in: int
     swapped_out: int
+    ledger: int
     accounts: list[HeldAccount]
     position_micro: int
     operations: dict[str, int]
     refused_by_chain: int
     flow: Flow
-
-    @property
-    def ledger(self) -> int:
-        """The sum of all posted balances, which the token's total supply must equal."""
-        return sum(one.posted for one in self.accounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +67,17 @@ class Snapshot:
     settlements: list[Settlement]
 
 
-def snapshot(connection: sa.Connection) -> Snapshot | None:
-    """The books as of the newest final block, or None before there is one."""
+def snapshot(connection: sa.Connection, since: int | None = None) -> Snapshot | None:
+    """The books as of the newest final block, or None before there is one.
+
+    With `since` only those accounts are to be compared that were moved in blocks above it.
+    """
     final = blocks.newest_final(connection)
     if final is None:
         return None
     flows, positions = _flows(connection), _positions(connection)
-    books = [_books(connection, one, flows, positions[one.id]) for one in programs.all_programs(connection)]
+    moved = None if since is None else _moved(connection, since)
+    books = [_books(connection, one, flows, positions[one.id], moved) for one in programs.all_programs(connection)]
     settlements = [Settlement(key.split(">"), flow) for key, flow in flows.items() if ">" in key]
     return Snapshot(final, books, settlements)
 
@@ -89,22 +93,45 @@ def _flows(connection: sa.Connection) -> dict[str, Flow]:
     return {key: Flow(count, items, gas) for key, count, items, gas in rows}
 
 
-def _books(connection: sa.Connection, program: Program, flows: dict[str, Flow], position_micro: int) -> Books:
+def _moved(connection: sa.Connection, since: int) -> set[int]:
+    """The accounts in which something was posted in blocks above this one."""
+    by_batch = (
+        sa.select(entry.c.account_id, entry.c.contra_id)
+        .join(operation, operation.c.id == entry.c.operation_id)
+        .join(batch, batch.c.id == operation.c.batch_id)
+        .where(batch.c.block_number > since)
+    )
+    by_holder = (
+        sa.select(entry.c.account_id, entry.c.contra_id)
+        .join(holder_event, holder_event.c.operation_id == entry.c.operation_id)
+        .where(holder_event.c.block_number > since)
+    )
+    return {each for query in (by_batch, by_holder) for row in connection.execute(query) for each in row}
+
+
+def _books(
+    connection: sa.Connection,
+    program: Program,
+    flows: dict[str, Flow],
+    position_micro: int,
+    moved: Collection[int] | None,
+) -> Books:
     rows = connection.execute(sa.select(account).where(account.c.program_id == program.id).order_by(account.c.id)).all()
     system = {row.kind: row for row in rows if row.kind in accounts.SYSTEM}
-    held = [
-        HeldAccount(row.reference, row.address, row.credits_posted - row.debits_posted)
+    held = {
+        row.id: HeldAccount(row.reference, row.address, row.credits_posted - row.debits_posted)
         for row in rows
         if row.kind not in accounts.SYSTEM
-    ]
+    }
     return Books(
         program=program,
         issued=system[accounts.ISSUED].debits_posted,
         redeemed=system[accounts.REDEEMED].credits_posted,
         swapped_in=system[accounts.SWAPPED].debits_posted,
         swapped_out=system[accounts.SWAPPED].credits_posted,
-        accounts=held,
-        position_micro=position_micro + holder_books.position_micro(connection, program.id),
+        ledger=sum(one.posted for one in held.values()),
+        accounts=[one for account_id, one in held.items() if moved is None or account_id in moved],
+        position_micro=position_micro + positions.unquoted_micro(connection, program.id),
         operations=_counts(connection, program.id),
         refused_by_chain=sum(1 for row in rows if row.frozen),
         flow=flows.get(program.id, Flow(0, 0, 0)),

@@ -3,8 +3,13 @@
 A batch is never edited once it is frozen; only its state moves: frozen, submitted, confirmed, final, or dissolved when
 the chain can no longer take it (its operations then wait for a new one), or failed for a call that sets the contracts
 up.
+
+The chain may tell of a batch that was not frozen here, because this ledger was restored from an older copy, or because
+a key is stolen. It stands here all the same, as `foreign`; and a batch of ours is `torn` when something that it froze
+was posted by a foreign one. What such a batch did is read from its words when it is final.
 """
 
+import struct
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,7 +17,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from bridge.store.ids import new_id
-from bridge.store.schema import attempt, batch
+from bridge.store.schema import attempt, batch, nonce
+from exchange.words import WORD_BYTES
 
 FROZEN, SUBMITTED, CONFIRMED, FINAL, DISSOLVED, FAILED = (
     "frozen",
@@ -24,6 +30,7 @@ FROZEN, SUBMITTED, CONFIRMED, FINAL, DISSOLVED, FAILED = (
 )
 UNMINED = (FROZEN, SUBMITTED)
 POST, SETTLE = "post", "settle"
+OURS, FOREIGN, TORN = "ours", "foreign", "torn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,8 @@ class Batch:
     item_count: int
     entry_ids: bytes
     skipped: bytes
+    origin: str
+    told: dict[str, Any] | None
     demand: dict[str, int]
     throttled: dict[str, Any] | None
     due_ms: int | None
@@ -53,6 +62,7 @@ class Batch:
     reason: str | None
     transaction_hash: bytes | None
     block_number: int | None
+    place: int
     gas_used: int | None
     created_ms: int
     submitted_ms: int | None
@@ -75,11 +85,12 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Mined:
-    """Where a batch's transaction was found in the chain."""
+    """Where a batch's transaction was found in the chain; `place` is its event's among those of the block."""
 
     transaction_hash: bytes
     block_number: int
     gas_used: int
+    place: int = 0
 
 
 def by_id(connection: sa.Connection, batch_id: str) -> Batch:
@@ -91,7 +102,8 @@ def of_transactions(connection: sa.Connection, hashes: Collection[bytes]) -> dic
     """For those of these transactions that are ours, the batch that each carries."""
     rows = connection.execute(
         sa.select(attempt.c.hash.label("attempt_hash"), batch)
-        .join(batch, batch.c.id == attempt.c.batch_id)
+        .join(nonce, sa.and_(nonce.c.lane_id == attempt.c.lane_id, nonce.c.number == attempt.c.nonce))
+        .join(batch, batch.c.id == nonce.c.batch_id)
         .where(attempt.c.hash.in_(list(hashes)))
     )
     found = {}
@@ -176,6 +188,14 @@ def open_controls(connection: sa.Connection, purpose: str, subject: str | None) 
     )
 
 
+def unmined_controls(connection: sa.Connection) -> list[Batch]:
+    """The calls that set the contracts up and are in no canonical block, oldest first."""
+    rows = connection.execute(
+        sa.select(batch).where(batch.c.kind == "control", batch.c.state.in_(UNMINED)).order_by(batch.c.id)
+    )
+    return [Batch(**row._mapping) for row in rows]
+
+
 def add_control(connection: sa.Connection, control: Control, now_ms: int, due_ms: int | None = None) -> str:
     """Queue one call that sets the contracts up, not to be signed before `due_ms`."""
     batch_id = new_id("batch")
@@ -199,6 +219,126 @@ def add_control(connection: sa.Connection, control: Control, now_ms: int, due_ms
         )
     )
     return batch_id
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the chain says of a batch beyond its words.
+
+    Of swaps, for each hop the version of its terms and these: from, to, price in micro-units. Of a program's batch, the
+    wallets that its releases went to, by the places of their words.
+    """
+
+    hops: tuple[tuple[int, int, int, int], ...] = ()
+    wallets: tuple[tuple[int, bytes], ...] = ()
+
+    def written(self) -> dict[str, Any]:
+        """As it is kept."""
+        return {"hops": [list(hop) for hop in self.hops], "wallets": [[at, by.hex()] for at, by in self.wallets]}
+
+    @classmethod
+    def read(cls, kept: dict[str, Any]) -> "Told":
+        """What `written` gave."""
+        hops = tuple((version, of, to, price) for version, of, to, price in kept["hops"])
+        return cls(hops, tuple((at, bytes.fromhex(by)) for at, by in kept["wallets"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A batch that the chain tells of and this ledger did not freeze.
+
+    Without words: nobody could read them. `skipped` are the places of the words that the chain skipped.
+    """
+
+    stream_id: int
+    lane_id: int
+    kind: str
+    sequence: int
+    digest: bytes
+    words: bytes
+    calldata: bytes
+    told: Told
+    skipped: Collection[int]
+
+
+def add_foreign(connection: sa.Connection, one: Foreign, mined: Mined, now_ms: int) -> None:
+    """Enter a foreign batch that stands in a canonical block."""
+    connection.execute(
+        batch.insert().values(
+            id=new_id("batch"),
+            kind=one.kind,
+            stream_id=one.stream_id,
+            lane_id=one.lane_id,
+            sequence=one.sequence,
+            digest=one.digest,
+            purpose=FOREIGN,
+            calldata=one.calldata,
+            gas_limit=mined.gas_used,
+            item_count=len(one.words) // WORD_BYTES,
+            entry_ids=b"",
+            skipped=packed_places(one.skipped),
+            origin=FOREIGN,
+            told=one.told.written(),
+            demand={},
+            state=CONFIRMED,
+            transaction_hash=mined.transaction_hash,
+            block_number=mined.block_number,
+            place=mined.place,
+            gas_used=mined.gas_used,
+            created_ms=now_ms,
+            confirmed_ms=now_ms,
+        )
+    )
+
+
+def packed_places(places: Collection[int]) -> bytes:
+    """Places of words as they are kept: 4 bytes each, in order."""
+    return struct.pack(f">{len(places)}I", *sorted(places))
+
+
+def unpacked_places(kept: bytes) -> tuple[int, ...]:
+    """The places that were kept."""
+    return struct.unpack(f">{len(kept) // 4}I", kept)
+
+
+def words_of(found: Batch) -> bytes:
+    """A stream's batch as the contract read it: the words are the last of what it was called with."""
+    size = found.item_count * WORD_BYTES
+    return found.calldata[len(found.calldata) - size :]
+
+
+def remove_foreign(connection: sa.Connection, batch_id: str) -> None:
+    """The block that told of a foreign batch is gone, and with it all that is known of it."""
+    connection.execute(batch.delete().where(batch.c.id == batch_id, batch.c.origin == FOREIGN))
+
+
+def tear(connection: sa.Connection, batch_id: str) -> None:
+    """Something that the batch froze was posted by another: if it is mined, what it did is read from its words."""
+    connection.execute(batch.update().where(batch.c.id == batch_id).values(origin=TORN))
+
+
+def tell(connection: sa.Connection, batch_id: str, told: Told) -> None:
+    """Keep what the chain says of a batch beyond its words."""
+    connection.execute(batch.update().where(batch.c.id == batch_id).values(told=told.written()))
+
+
+def last_used(connection: sa.Connection, stream_id: int) -> int:
+    """The highest sequence that a batch of the stream has which was not dissolved, 0 without one."""
+    query = sa.select(sa.func.max(batch.c.sequence)).where(batch.c.stream_id == stream_id, batch.c.state != DISSOLVED)
+    return connection.scalar(query) or 0
+
+
+def last_mined(connection: sa.Connection, stream_id: int) -> int:
+    """The highest sequence of a stream's batches that are in a canonical block, 0 without one."""
+    query = sa.select(sa.func.max(batch.c.sequence)).where(
+        batch.c.stream_id == stream_id, batch.c.state.in_((CONFIRMED, FINAL))
+    )
+    return connection.scalar(query) or 0
+
+
+def at_sequence(connection: sa.Connection, stream_id: int, sequence: int) -> Batch | None:
+    """The stream's unposted batch of this number, or None."""
+    return next((one for one in unposted(connection, stream_id) if one.sequence == sequence), None)
 
 
 def fail_control(connection: sa.Connection, batch_id: str, mined: Mined, reason: str) -> None:
@@ -233,7 +373,7 @@ def ready_at(connection: sa.Connection, target: bytes, calldata: bytes, due_ms: 
 
 def forget_refusals(connection: sa.Connection, number: int) -> None:
     """The blocks above this one are gone, and with them the refusal of what they had mined: it may be taken yet."""
-    mined_there = sa.select(attempt.c.batch_id).where(attempt.c.mined_block > number)
+    mined_there = sa.select(nonce.c.batch_id).where(nonce.c.mined_block > number)
     connection.execute(
         batch.update().where(batch.c.state.in_(UNMINED), batch.c.id.in_(mined_there)).values(reason=None)
     )

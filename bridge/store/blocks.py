@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bridge.store.schema import batch, block, block_transaction
+from bridge.store.schema import batch, block, block_transaction, holder_event
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,15 @@ def add(connection: sa.Connection, one: KnownBlock, raw_transactions: Sequence[b
 def finalise(connection: sa.Connection, number: int) -> None:
     """Every block up to this one is final."""
     connection.execute(block.update().where(block.c.number <= number, block.c.final.is_(False)).values(final=True))
+
+
+def eventful(connection: sa.Connection, final_number: int) -> list[int]:
+    """The blocks up to this one that hold batches or holders' doings which are not in the books yet, in order."""
+    held = sa.select(batch.c.block_number).where(batch.c.state == "confirmed", batch.c.block_number <= final_number)
+    happened = sa.select(holder_event.c.block_number).where(
+        holder_event.c.booked_ms.is_(None), holder_event.c.block_number <= final_number
+    )
+    return sorted(connection.execute(held.union(happened)).scalars())
 
 
 def remove_above(connection: sa.Connection, number: int) -> list[str]:

@@ -1,10 +1,11 @@
-"""What the service knows of its chain: which one it is, where the exchange stands, whether the breaker is tripped."""
+"""The chain that the ledger belongs to: which one, where the exchange stands, whether the ledger is behind it."""
 
 from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
 
-from bridge.store.schema import breaker, deployment
+from bridge.store.schema import account, batch, deployment, operation
+from bridge.store.schema import recovery as recovery_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +81,78 @@ def deployed(connection: sa.Connection, *, exchange: bytes, transaction_hash: by
     )
 
 
-def trip_breaker(connection: sa.Connection, reason: str, now_ms: int) -> None:
-    """Stop posting. The first reason stays."""
-    if breaker_reason(connection) is None:
-        connection.execute(breaker.insert().values(id=1, reason=reason, tripped_ms=now_ms))
+# -- recovery ---------------------------------------------------------------------------------
 
 
-def breaker_reason(connection: sa.Connection) -> str | None:
-    """Why posting is stopped, or None."""
-    return connection.scalar(sa.select(breaker.c.reason))
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """The chain is ahead of the ledger, which takes in what it lacks; nothing is accepted or posted meanwhile.
+
+    It ends when block `until_block`, the head when it began, is final and taken in; None until the service starts.
+    Then the counts say what was learnt: foreign batches, operations of ours that these had posted, operations that were
+    restored, accounts that are nobody's.
+    """
+
+    id: int
+    reason: str
+    until_block: int | None
+    since_ms: int
+    ended_ms: int | None
+    batches: int | None
+    matched: int | None
+    restored: int | None
+    orphans: int | None
 
 
-def reset_breaker(connection: sa.Connection) -> None:
-    """Let posting go on."""
-    connection.execute(breaker.delete())
+def recovery(connection: sa.Connection) -> Recovery | None:
+    """The recovery under way, or None."""
+    row = connection.execute(sa.select(recovery_table).where(recovery_table.c.ended_ms.is_(None))).one_or_none()
+    return None if row is None else Recovery(**row._mapping)
+
+
+def last_recovery(connection: sa.Connection) -> Recovery | None:
+    """The newest recovery, ended or not, or None."""
+    row = connection.execute(sa.select(recovery_table).order_by(recovery_table.c.id.desc()).limit(1)).one_or_none()
+    return None if row is None else Recovery(**row._mapping)
+
+
+def begin_recovery(connection: sa.Connection, reason: str, now_ms: int) -> None:
+    """The ledger may be older than the chain.
+
+    A recovery that is under way, as in a copy that was made during one, keeps its reason and begins anew: up to which
+    block it has to go, the next start finds out.
+    """
+    if recovery(connection) is None:
+        connection.execute(recovery_table.insert().values(reason=reason, since_ms=now_ms))
+        return
+    connection.execute(
+        recovery_table.update().where(recovery_table.c.ended_ms.is_(None)).values(until_block=None, since_ms=now_ms)
+    )
+
+
+def recover_until(connection: sa.Connection, block_number: int) -> None:
+    """The recovery under way goes on until this block is final and taken in."""
+    connection.execute(
+        recovery_table.update().where(recovery_table.c.ended_ms.is_(None)).values(until_block=block_number)
+    )
+
+
+def end_recovery(connection: sa.Connection, now_ms: int) -> Recovery:
+    """The ledger knows all that the chain did; what was learnt is counted and kept."""
+    under_way = recovery(connection)
+    assert under_way is not None
+    since = batch.c.origin == "foreign", batch.c.created_ms >= under_way.since_ms
+    carried = sa.select(sa.func.count()).join(batch, batch.c.id == operation.c.batch_id).where(*since)
+    learnt = {
+        "batches": sa.select(sa.func.count()).select_from(batch).where(*since),
+        "matched": carried.where(operation.c.restored.is_(False)),
+        "restored": carried.where(operation.c.restored.is_(True)),
+        "orphans": sa.select(sa.func.count()).where(account.c.kind == "orphan"),
+    }
+    counts = {name: connection.scalar(query) or 0 for name, query in learnt.items()}
+    connection.execute(
+        recovery_table.update().where(recovery_table.c.id == under_way.id).values(ended_ms=now_ms, **counts)
+    )
+    ended = last_recovery(connection)
+    assert ended is not None
+    return ended

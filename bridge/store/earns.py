@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.store import accounts, events, limits, operations, programs
+from bridge.store import accounts, adoption, events, limits, operations, programs
+from bridge.store.adoption import Asked
 from bridge.store.database import IN_LIST_MAX
 from bridge.store.ids import new_id, request_hash
 from bridge.store.operations import NOTHING_EARNED, Known, Operation
@@ -126,6 +128,7 @@ def accept(
     """
     desk = _desk(connection, program_id)
     seen = operations.known(connection, program_id, [request.key for request in requests])
+    restored = adoption.candidates(connection, program_id, {one.key for one in requests} - seen.keys())
     enrolled = _enrolled(connection, program_id, requests)
     accepted: list[_Accepted] = []
     issuing = 0
@@ -134,7 +137,10 @@ def accept(
         fingerprint = request.fingerprint()
         before = seen.get(request.key)
         try:
+            if before is None and request.key in restored:
+                before = _adopt(connection, desk, request, enrolled, restored[request.key])
             if before is not None:
+                seen[request.key] = before
                 before.require_same(fingerprint, request.key_field)
                 answers.append(EarnAnswer(request.key, before.id, before.points, True, before.reason))
                 continue
@@ -188,6 +194,21 @@ def _look_up(
         yield from connection.execute(statement, {"program": program_id, "names": names[start : start + IN_LIST_MAX]})
 
 
+def _adopt(
+    connection: sa.Connection,
+    desk: _Desk,
+    request: EarnRequest,
+    enrolled: dict[tuple[str | None, str | None], _Enrolled],
+    found: Sequence[Any],
+) -> Known | None:
+    """The restored operation that the earn was accepted as by a ledger that knew more, or None."""
+    who, amount = _who_and_what(desk, request, enrolled)
+    asked = Asked(
+        request.key, OperationKind.EARN, request.fingerprint(), amount, who.member_id, field=request.key_field
+    )
+    return adoption.adopt(connection, desk.program.id, asked, found)
+
+
 def _accept_one(
     desk: _Desk,
     request: EarnRequest,
@@ -195,18 +216,24 @@ def _accept_one(
     enrolled: dict[tuple[str | None, str | None], _Enrolled],
     now_ms: int,
 ) -> _Accepted:
+    who, amount = _who_and_what(desk, request, enrolled)
+    limits.require(desk.capacity, amount, limits.ISSUANCE)
+    return _Accepted(request, fingerprint, _operation(desk, request, who, amount, now_ms), who.account_id)
+
+
+def _who_and_what(
+    desk: _Desk, request: EarnRequest, enrolled: dict[tuple[str | None, str | None], _Enrolled]
+) -> tuple[_Enrolled, Points]:
+    """Who earns, and how much. Raises UnknownMember and InvalidAmount."""
     who = enrolled.get((request.member_id, request.member_number))
     if who is None:
         field = "member_id" if request.member_id is not None else "member_number"
         named = request.member_id or request.member_number
         raise UnknownMember(f"program {desk.program.symbol} has no member {named!r}", field=field)
     if request.points is not None:
-        amount = points(request.points)
-    else:
-        assert request.spend_minor is not None
-        amount = desk.program.earning_rate.award(request.spend_minor)
-    limits.require(desk.capacity, amount, limits.ISSUANCE)
-    return _Accepted(request, fingerprint, _operation(desk, request, who, amount, now_ms), who.account_id)
+        return who, points(request.points)
+    assert request.spend_minor is not None
+    return who, desk.program.earning_rate.award(request.spend_minor)
 
 
 def _require_room(desk: _Desk, accepted: int, amount: int) -> None:

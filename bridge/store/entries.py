@@ -4,7 +4,7 @@ import struct
 
 import sqlalchemy as sa
 
-from bridge.store import accounts, lots
+from bridge.store import accounts, batches, lots
 from bridge.store.batches import Batch
 from bridge.store.schema import entry, operation
 from exchange.words import EntryKind
@@ -13,7 +13,7 @@ from exchange.words import EntryKind
 def post(connection: sa.Connection, found: Batch) -> None:
     """Post a final batch's entries, but for those that the chain skipped: these stay pending."""
     ids = struct.unpack(f">{found.item_count}Q", found.entry_ids)
-    skipped = struct.unpack(f">{len(found.skipped) // 4}I", found.skipped)
+    skipped = batches.unpacked_places(found.skipped)
     short = connection.execute(
         sa.select(entry.c.operation_id, entry.c.leg).where(entry.c.id.in_([ids[index] for index in skipped]))
     ).all()

@@ -4,17 +4,17 @@ The books have no say in it: the chain has done it. Where they cannot follow, be
 were moved, somebody posted with a stolen key: the breaker trips, and the audit shows what is missing.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bridge.store import accounts, chainstate, events, holder_calls, holder_events, lots, programs, wallets
+from bridge.store import accounts, breaker, events, holder_calls, holder_events, lots, positions, programs, wallets
+from bridge.store.breaker import Alarm
 from bridge.store.holder_calls import HolderCall
 from bridge.store.holder_events import Happening, Noted
 from bridge.store.ids import new_id
 from bridge.store.programs import Program
-from bridge.store.schema import account, entry, lot, operation, swap, wallet_position
+from bridge.store.schema import account, entry, lot, operation, swap
 from bridge.store.swaps import DAY_MS
 from exchange.lots import Take, draw
 from exchange.operations import OperationKind, OperationState
@@ -47,7 +47,8 @@ def book(connection: sa.Connection, final_number: int, now_ms: int) -> None:
             operation_id = _BOOKINGS[noted.what.kind](connection, noted, now_ms)
         except _CannotFollow as gap:
             transaction = f"0x{noted.what.transaction_hash.hex()}"
-            chainstate.trip_breaker(connection, f"transaction {transaction} of a holder: {gap}", now_ms)
+            reason = f"transaction {transaction} of a holder: {gap}"
+            breaker.trip(connection, Alarm.UNKNOWN_POINTS, reason, now_ms)
         holder_events.booked(connection, noted.id, operation_id, now_ms)
 
 
@@ -136,7 +137,7 @@ def _swapped(connection: sa.Connection, noted: Noted, now_ms: int) -> str:
     )
     lots.take(connection, operation_id, takes)
     _new_lot(connection, operation_id, noted, destination, into)
-    _move_positions(connection, moved)
+    positions.move(connection, moved)
     _close(connection, what, _call(connection, what, holder_calls.SWAP), operation_id)
     _tell(connection, operation_id, [source.id, destination.id], now_ms)
     return operation_id
@@ -284,22 +285,6 @@ def _new_lot(connection: sa.Connection, operation_id: str, noted: Noted, destina
 def _owed(micro: int) -> int | None:
     """What the source of a swap came to owe, where a database can count to it."""
     return micro if abs(micro) <= MICRO_UNITS_MAX else None
-
-
-def _move_positions(connection: sa.Connection, moved: Mapping[str, int]) -> None:
-    for program_id, micro in moved.items():
-        total = str(position_micro(connection, program_id) + micro)
-        done = connection.execute(
-            wallet_position.update().where(wallet_position.c.program_id == program_id).values(micro=total)
-        )
-        if done.rowcount == 0:
-            connection.execute(wallet_position.insert().values(program_id=program_id, micro=total))
-
-
-def position_micro(connection: sa.Connection, program_id: str) -> int:
-    """What holders' own final swaps made a program owe (below zero) or be owed, in micro-units."""
-    found = connection.scalar(sa.select(wallet_position.c.micro).where(wallet_position.c.program_id == program_id))
-    return 0 if found is None else int(found)
 
 
 def _call(connection: sa.Connection, what: Happening, kind: str) -> HolderCall | None:

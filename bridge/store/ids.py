@@ -3,6 +3,9 @@
 import hashlib
 import json
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
 
 import uuid_utils
 
@@ -21,19 +24,55 @@ PREFIXES = {
 }
 
 
+class Source(Protocol):
+    """Where what is new and unguessable comes from."""
+
+    def uuid7(self) -> str:
+        """The 32 hexadecimal digits of a new UUIDv7."""
+        ...
+
+    def token(self, byte_count: int) -> bytes:
+        """Random bytes that nobody can guess."""
+        ...
+
+
+class SystemSource:
+    """The machine's clock and its secure randomness."""
+
+    def uuid7(self) -> str:
+        return uuid_utils.uuid7().hex
+
+    def token(self, byte_count: int) -> bytes:
+        return secrets.token_bytes(byte_count)
+
+
+_source: Source = SystemSource()
+
+
+@contextmanager
+def taken_from(source: Source) -> Iterator[None]:
+    """Within the block, ids and secrets come from another source: a simulation's, which replays them."""
+    global _source
+    before, _source = _source, source
+    try:
+        yield
+    finally:
+        _source = before
+
+
 def new_id(kind: str) -> str:
     """A new id of this kind, such as `op_0192…`: UUIDv7, so that later ids sort behind earlier ones."""
-    return f"{PREFIXES[kind]}_{uuid_utils.uuid7().hex}"
+    return f"{PREFIXES[kind]}_{_source.uuid7()}"
 
 
 def new_reference() -> bytes:
     """20 random bytes that name one managed account's owner; never derived from personal data."""
-    return secrets.token_bytes(20)
+    return _source.token(20)
 
 
 def new_secret(byte_count: int = 24) -> str:
     """A secret to be shown once, in URL-safe hexadecimal."""
-    return secrets.token_hex(byte_count)
+    return _source.token(byte_count).hex()
 
 
 def secret_hash(secret: str) -> bytes:

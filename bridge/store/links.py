@@ -42,7 +42,8 @@ def new_code(connection: sa.Connection, member_id: str, now_ms: int) -> tuple[st
 def join(connection: sa.Connection, codes: Sequence[str], program_id: str | None, now_ms: int) -> Link:
     """Join the memberships that these codes stand for, together with what they were linked to before.
 
-    `program_id` is the caller's program, one of whose members must be among them. Raises LinkCodeInvalid for a code
+    `program_id` is the caller's program, one of whose members must be among them. Of two links that meet, the
+    memberships of one move to the other, and are linked from now on only. Raises LinkCodeInvalid for a code
     that is unknown, used or expired, LinkConflict where two memberships of one program would meet.
     """
     found = [_redeem(connection, code, index, now_ms) for index, code in enumerate(codes)]
@@ -63,7 +64,8 @@ def join(connection: sa.Connection, codes: Sequence[str], program_id: str | None
     link_id = kept or new_id("link")
     if kept is None:
         connection.execute(link.insert().values(id=link_id, created_ms=now_ms))
-    connection.execute(member.update().where(member.c.id.in_(joined)).values(link_id=link_id))
+    new = [one.id for one in joined.values() if one.link_id != link_id]
+    connection.execute(member.update().where(member.c.id.in_(new)).values(link_id=link_id, linked_ms=now_ms))
     return by_id(connection, link_id)
 
 
@@ -78,7 +80,9 @@ def by_id(connection: sa.Connection, link_id: str) -> Link:
 def leave(connection: sa.Connection, link_id: str, member_id: str) -> None:
     """Take one membership out of a link. Raises UnknownLink where it is not in it."""
     done = connection.execute(
-        member.update().where(member.c.id == member_id, member.c.link_id == link_id).values(link_id=None)
+        member.update()
+        .where(member.c.id == member_id, member.c.link_id == link_id)
+        .values(link_id=None, linked_ms=None)
     )
     if done.rowcount == 0:
         raise UnknownLink(f"member {member_id} is not in link {link_id}", field="member_id")
@@ -94,6 +98,12 @@ def counterpart(connection: sa.Connection, source: Member, to_program_id: str) -
         f"member {source.id} is not linked to a membership in {to_program_id}: join them by a code from each side",
         field="to_program_id",
     )
+
+
+def since_ms(one: Member, other: Member) -> int:
+    """Since when two memberships are in one link."""
+    assert one.link_id == other.link_id and one.linked_ms is not None and other.linked_ms is not None, "they are linked"
+    return max(one.linked_ms, other.linked_ms)
 
 
 def _redeem(connection: sa.Connection, code: str, index: int, now_ms: int) -> Member:

@@ -14,7 +14,10 @@ from exchange.words import account_address
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An enrolment, with the reference and address of its first account."""
+    """An enrolment, with the reference and address of its first account.
+
+    `linked_ms` is since when it is in its link.
+    """
 
     id: str
     program_id: str
@@ -23,6 +26,7 @@ class Member:
     reference: bytes
     account: bytes
     created_ms: int
+    linked_ms: int | None = None
 
 
 def _select() -> sa.Select[tuple[object, ...]]:

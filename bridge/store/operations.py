@@ -69,7 +69,8 @@ class Operation:
     """An operation with the steps of the batch that carries it.
 
     One that a holder made on the chain has neither key nor tag nor batch, and no member where the wallet has none here.
-    `after_id` is the swap that a bonus or a fee comes after.
+    `after_id` is the swap that a bonus or a fee comes after. One that is `restored` was known from the chain alone, and
+    has a key only since its request was repeated.
     """
 
     id: str
@@ -85,6 +86,7 @@ class Operation:
     created_ms: int
     batch_id: str | None = None
     after_id: str | None = None
+    restored: bool = False
     #: the limit under which its batch waits for room: name, needed, available
     throttled: dict[str, Any] | None = None
     submitted_ms: int | None = None

@@ -1,12 +1,23 @@
 """Outcomes: what the chain made of a batch, and what follows for its operations."""
 
 import logging
-import struct
 from collections.abc import Collection
 
 import sqlalchemy as sa
 
-from bridge.store import accounts, batches, entries, events, extras, operations, streams, usage
+from bridge.store import (
+    accounts,
+    attempts,
+    batches,
+    blocks,
+    entries,
+    events,
+    extras,
+    operations,
+    restored,
+    streams,
+    usage,
+)
 from bridge.store.batches import Batch, Mined, Throttle
 from bridge.store.schema import batch, entry, operation, quote_hop, swap
 from exchange.operations import OperationKind, OperationState
@@ -60,8 +71,9 @@ def confirm(connection: sa.Connection, batch_id: str, mined: Mined, skipped: Col
             confirmed_ms=now_ms,
             transaction_hash=mined.transaction_hash,
             block_number=mined.block_number,
+            place=mined.place,
             gas_used=mined.gas_used,
-            skipped=struct.pack(f">{len(skipped)}I", *sorted(skipped)),
+            skipped=batches.packed_places(skipped),
         )
     )
     if found.stream_id is None:
@@ -71,8 +83,16 @@ def confirm(connection: sa.Connection, batch_id: str, mined: Mined, skipped: Col
 
 
 def unconfirm(connection: sa.Connection, batch_id: str, now_ms: int) -> None:
-    """The block that held the batch is no longer canonical: the batch is to be sent again."""
+    """The block that held the batch is no longer canonical: the batch is to be sent again.
+
+    A foreign one is forgotten: nothing but the block told of it, and nothing of it was in the books.
+    """
     found = batches.by_id(connection, batch_id)
+    if found.origin == batches.FOREIGN:
+        assert found.state == batches.CONFIRMED and found.stream_id is not None
+        batches.remove_foreign(connection, batch_id)
+        streams.set_last_sequence(connection, found.stream_id, batches.last_used(connection, found.stream_id))
+        return
     assert found.state in (batches.CONFIRMED, batches.FAILED), (
         f"batch {batch_id} is {found.state}: below finality nothing is undone"
     )
@@ -88,6 +108,7 @@ def unconfirm(connection: sa.Connection, batch_id: str, now_ms: int) -> None:
             confirmed_ms=None,
             transaction_hash=None,
             block_number=None,
+            place=0,
             gas_used=None,
             skipped=b"",
         )
@@ -97,17 +118,21 @@ def unconfirm(connection: sa.Connection, batch_id: str, now_ms: int) -> None:
 def finalise(connection: sa.Connection, final_number: int, now_ms: int) -> list[int]:
     """Every confirmed batch up to this block is final: its entries are posted, but for those that the chain skipped.
 
+    They are taken in the order of the chain, since of a foreign one only the books tell whether it can be followed.
     Answers the accounts that were frozen, because the chain was short of what the ledger had.
     """
     rows = connection.execute(
         sa.select(batch.c.id)
         .where(batch.c.state == batches.CONFIRMED, batch.c.block_number <= final_number)
-        .order_by(batch.c.block_number, batch.c.id)
+        .order_by(batch.c.block_number, batch.c.place, batch.c.id)
     )
     frozen: list[int] = []
     for batch_id in rows.scalars().all():
         connection.execute(batch.update().where(batch.c.id == batch_id).values(state=batches.FINAL, final_ms=now_ms))
         found = batches.by_id(connection, batch_id)
+        if found.origin != batches.OURS:
+            _take_in(connection, found, now_ms)
+            found = batches.by_id(connection, batch_id)
         if found.stream_id is not None:
             entries.post(connection, found)
             frozen += _settle_skipped(connection, batch_id, now_ms)
@@ -116,6 +141,22 @@ def finalise(connection: sa.Connection, final_number: int, now_ms: int) -> list[
                 extras.release(connection, batch_id)
             _tell(connection, batch_id, OperationState.FINAL, now_ms)
     return frozen
+
+
+def _take_in(connection: sa.Connection, found: Batch, now_ms: int) -> None:
+    """Read what a batch did that is not simply ours, once nothing of ours can be in its way any more."""
+    assert found.stream_id is not None and found.sequence is not None and found.block_number is not None
+    ours = batches.at_sequence(connection, found.stream_id, found.sequence)
+    if ours is not None:  # its number is used up at a final block
+        _free(connection, ours, now_ms)
+    block = blocks.at(connection, found.block_number)
+    assert block is not None, "a final batch stands in a block that was taken in"
+    for torn_id in sorted(restored.take_in(connection, found, block.timestamp * 1000, now_ms).torn):
+        torn = batches.by_id(connection, torn_id)
+        assert torn.stream_id == found.stream_id and torn.sequence is not None
+        batches.tear(connection, torn_id)
+        if torn.state in batches.UNMINED and not attempts.signed_since(connection, torn.stream_id, torn.sequence):
+            dissolve(connection, torn.stream_id, now_ms, torn.sequence)
 
 
 def dissolve(connection: sa.Connection, stream_id: int, now_ms: int, since: int = 0) -> int:
@@ -127,20 +168,22 @@ def dissolve(connection: sa.Connection, stream_id: int, now_ms: int, since: int 
         one for one in batches.unposted(connection, stream_id) if one.sequence is not None and one.sequence >= since
     ]
     assert gone
-    first = gone[0].sequence
-    assert first is not None
     for one in gone:
-        moved = connection.execute(
-            operation.update()
-            .where(operation.c.batch_id == one.id)
-            .values(batch_id=None, state=OperationState.ACCEPTED.value)
-            .returning(operation.c.id)
-        )
-        ids = list(moved.scalars())
-        connection.execute(batch.update().where(batch.c.id == one.id).values(state=batches.DISSOLVED, throttled=None))
-        events.operations_changed(connection, _concerned(connection, ids), OperationState.ACCEPTED, now_ms)
-    streams.set_last_sequence(connection, stream_id, first - 1)
+        _free(connection, one, now_ms)
+    streams.set_last_sequence(connection, stream_id, batches.last_used(connection, stream_id))
     return len(gone)
+
+
+def _free(connection: sa.Connection, one: Batch, now_ms: int) -> None:
+    moved = connection.execute(
+        operation.update()
+        .where(operation.c.batch_id == one.id)
+        .values(batch_id=None, state=OperationState.ACCEPTED.value)
+        .returning(operation.c.id)
+    )
+    ids = list(moved.scalars())
+    connection.execute(batch.update().where(batch.c.id == one.id).values(state=batches.DISSOLVED, throttled=None))
+    events.operations_changed(connection, _concerned(connection, ids), OperationState.ACCEPTED, now_ms)
 
 
 def fail_swaps(connection: sa.Connection, stream_id: int, dead_terms: Collection[str], reason: str, now_ms: int) -> int:

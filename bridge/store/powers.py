@@ -2,9 +2,9 @@
 
 import sqlalchemy as sa
 
-from bridge.store import batches
+from bridge.store import attempts, batches
 from bridge.store.batches import Batch
-from bridge.store.schema import attempt, batch
+from bridge.store.schema import batch
 
 PAUSE, UNPAUSE, SET_LIMIT = "pause", "unpause", "set-limit"
 #: What is sent for their sake.
@@ -40,10 +40,9 @@ def on_its_way(connection: sa.Connection, program_id: str, calldata: bytes) -> b
 
 def take_back(connection: sa.Connection, batch_id: str, reason: str) -> bool:
     """Give up a call for which nothing was signed yet; whether it could be."""
-    signed = sa.select(attempt.c.batch_id).where(attempt.c.batch_id == batch_id)
     changed = connection.execute(
         batch.update()
-        .where(batch.c.id == batch_id, batch.c.state == batches.FROZEN, ~signed.exists())
+        .where(batch.c.id == batch_id, batch.c.state == batches.FROZEN, ~attempts.is_signed())
         .values(state=batches.DISSOLVED, reason=reason)
     )
     return changed.rowcount == 1

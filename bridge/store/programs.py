@@ -87,13 +87,13 @@ class NewProgram:
 
 @dataclass(frozen=True, slots=True)
 class ProgramLanes:
-    """Who signs for a program, and the key that stands by to become its issuer."""
+    """Who signs for a program, and the key that stands by to become its issuer, None where none does."""
 
     issuer: int
     admin: int
     guardian: int
-    standby_key_index: int
-    standby: bytes
+    standby_key_index: int | None
+    standby: bytes | None
 
 
 def of_fields(fields: dict[str, Any]) -> Program:

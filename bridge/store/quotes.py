@@ -4,6 +4,7 @@ An open quote holds no points. What it takes of the caps of terms is reserved un
 number of open quotes of one member is limited.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -16,11 +17,14 @@ from bridge.store.ids import new_id
 from bridge.store.members import Member
 from bridge.store.paths import InvalidPath
 from bridge.store.schema import account, quote, quote_hop, swap
+from bridge.store.spending import Purse
 from bridge.store.terms import TermsRow
 from bridge.store.usage import Customer
+from exchange.eligibility import require_standing as require_old_enough
 from exchange.errors import DirectionClosed, OverLimit, SarrafError, TooManyQuotes, UnknownQuote
 from exchange.explanation import Worth
-from exchange.pricing import Hop, Price, price_route, price_route_for
+from exchange.pricing import Hop, Path, Price, most_payable, price_route, price_route_for
+from exchange.terms import Terms
 
 OPEN, USED, EXPIRED = "open", "used", "expired"
 
@@ -136,7 +140,7 @@ def create(
     """Price the request under the terms in force and keep the offer; `worth` says what points are worth in money.
 
     Raises UnknownMember, UnknownProgram, ProgramNotActive, InvalidPath, NotLinked, NoTerms, DirectionClosed,
-    TooManyQuotes, OverLimit, InsufficientPoints and what pricing raises.
+    TooManyQuotes, OverLimit, InsufficientPoints, NotEligible and what pricing raises.
     """
     source = members.find(connection, program_id, member_id=request.member_id, member_number=request.member_number)
     path = _path(connection, program_id, request)
@@ -144,12 +148,14 @@ def create(
     agreed = [terms.in_force(connection, *direction, now_ms) for direction in pairwise(path)]
     expires_ms = _deadline(connection, agreed, firmness, now_ms)
     _require_few_open(connection, source, firmness, now_ms)
+    found = [row.agreed() for row in agreed]
+    require_standing(source, destination, found[0], now_ms, request.field)
     who = Customer.of(connection, source, request.tier)
-    priced = _price(connection, agreed, who, request, now_ms, worth)
+    ways = _ways(connection, agreed, found, who, now_ms)
+    priced = _price(ways, request, worth)
     made = _quote(priced, source, destination, request.tier, worth, now_ms, expires_ms)
-    require_carried(connection, made, agreed, request.field)
-    _require_extras_fit(connection, made, request.field)
-    _require_points(connection, made, request, lambda least: _price(connection, agreed, who, least, now_ms, worth))
+    _require_fits(connection, made, agreed, request, ways)
+    _require_points(connection, made, request, ways)
     connection.execute(quote.insert().values({name: getattr(made, name) for name in _COLUMNS}))
     connection.execute(
         quote_hop.insert(),
@@ -202,6 +208,12 @@ def require_carried(connection: sa.Connection, made: Quote, agreed: Sequence[Ter
                 field=field,
                 limit=owing.credit_limit_micro,
             )
+
+
+def require_standing(source: Member, destination: Member, agreed: Terms, now_ms: int, field: str) -> None:
+    """Raises NotEligible where the terms of the first hop are for older members, or for older links."""
+    linked_ms = links.since_ms(source, destination)
+    require_old_enough(agreed.rules.eligible, source.created_ms // 1000, linked_ms // 1000, now_ms // 1000, field)
 
 
 def by_id(connection: sa.Connection, quote_id: str, program_id: str | None = None) -> Quote:
@@ -277,27 +289,25 @@ def _require_few_open(connection: sa.Connection, source: Member, firmness: Firmn
         )
 
 
-def _price(
-    connection: sa.Connection,
-    agreed: Sequence[TermsRow],
-    who: Customer,
-    request: QuoteRequest,
-    now_ms: int,
-    worth: Worth | None,
-) -> Price:
-    """A price that holds in all situations in which the quote may be accepted.
-
-    Where the n-th transfer of a period gets something else, quotes that only wait to expire must gain nothing.
-    """
-    found = [row.agreed() for row in agreed]
+def _ways(
+    connection: sa.Connection, agreed: Sequence[TermsRow], found: Sequence[Terms], who: Customer, now_ms: int
+) -> list[list[Hop]]:
+    """The hops in all situations in which the quote may be accepted."""
     perhaps = [
         usage.situations(connection, row, each.rules, who if place == 0 else who.abroad, now_ms)
         for place, (row, each) in enumerate(zip(agreed, found, strict=True))
     ]
-    ways = [
+    return [
         [Hop(each, some[min(number, len(some) - 1)]) for each, some in zip(found, perhaps, strict=True)]
         for number in range(max(map(len, perhaps)))
     ]
+
+
+def _price(ways: Sequence[Sequence[Hop]], request: QuoteRequest, worth: Worth | None = None) -> Price:
+    """A price that holds in all these situations.
+
+    Where the n-th transfer of a period gets something else, quotes that only wait to expire must gain nothing.
+    """
     if request.amount_in is not None:
         return price_route(ways[0], request.amount_in, worth, ways[1:])
     assert request.amount_out is not None
@@ -354,42 +364,125 @@ def _quote(
 
 
 def _require_points(
-    connection: sa.Connection, made: Quote, request: QuoteRequest, price_of: Callable[[QuoteRequest], Price]
+    connection: sa.Connection, made: Quote, request: QuoteRequest, ways: Sequence[Sequence[Hop]]
 ) -> None:
-    """Raises InsufficientPoints where the member could not pay this quote alone: it would reserve caps for nothing.
+    """Raises InsufficientPoints or NotEligible where the member could not pay this quote alone: it would reserve caps
+    for nothing.
 
     Points that still wait for the chain count, since they may be final when the quote is accepted.
     """
     purse = spending.purse(connection, made.member_id, made.created_ms)
-    if made.amount_in + made.fee_points <= purse.spendable:
+    going = purse.going(ways[0][0].terms.rules.eligible)
+    refusal: SarrafError
+    if made.amount_in + made.fee_points > purse.spendable:
+        refusal = purse.short(made.amount_in + made.fee_points, request.field)
+    elif made.amount_in > going.spendable:
+        refusal = going.too_few(made.amount_in, request.field)
+    else:
         return
-    refusal = purse.short(made.amount_in + made.fee_points, request.field)
     refusal.nearest = None
-    payable = purse.spendable - made.fee_points  # less costs no greater fee
+    payable = _payable(purse, ways)
     if payable > 0:
         with suppress(SarrafError):
-            best = price_of(replace(request, amount_in=payable, amount_out=None))
+            best = _price(ways, replace(request, amount_in=payable, amount_out=None))
             refusal.nearest = best.amount_in if request.amount_in is not None else best.amount_out
     if request.amount_out is not None:
         refusal.limit = refusal.nearest or 0
     raise refusal
 
 
+def _payable(purse: Purse, ways: Sequence[Sequence[Hop]]) -> int:
+    """The greatest amount, valid or not, that the member's points pay with the fee on it."""
+    going = purse.going(ways[0][0].terms.rules.eligible)
+    return min(going.spendable, most_payable(ways[0], purse.spendable, ways[1:]))
+
+
+def _require_fits(
+    connection: sa.Connection,
+    made: Quote,
+    agreed: Sequence[TermsRow],
+    request: QuoteRequest,
+    ways: Sequence[Sequence[Hop]],
+) -> None:
+    """Raises OverLimit where no batch could ever carry the swap, or bonus and fee could never be posted.
+
+    The nearest is an amount that goes: where a program between owes only what it passes on for more, rounding may let
+    another one go that is a little nearer.
+    """
+    try:
+        require_carried(connection, made, agreed, request.field)
+        _require_extras_fit(connection, made, request.field)
+    except OverLimit as refusal:
+        refusal.nearest = _nearest_that_fits(connection, made, agreed, request, ways)
+        raise
+
+
+def _nearest_that_fits(
+    connection: sa.Connection,
+    made: Quote,
+    agreed: Sequence[TermsRow],
+    request: QuoteRequest,
+    ways: Sequence[Sequence[Hop]],
+) -> int | None:
+    fits = _fitting(connection, made, agreed, [Path(each) for each in ways])
+    most = bisect_left(range(1, made.amount_in), True, key=lambda amount: not fits(amount))
+    most = min(most, _payable(spending.purse(connection, made.member_id, made.created_ms), ways))
+    if most == 0:
+        return None
+    with suppress(SarrafError):
+        best = _price(ways, replace(request, amount_in=most, amount_out=None))
+        if fits(best.amount_in):
+            return best.amount_in if request.amount_in is not None else best.amount_out
+    return None
+
+
+def _fitting(
+    connection: sa.Connection, made: Quote, agreed: Sequence[TermsRow], paths_: Sequence[Path]
+) -> Callable[[int], bool]:
+    """Whether an amount along these hops fits all that `_require_fits` asks for."""
+    credits_ = [programs.by_id(connection, row.from_program_id).credit_limit_micro for row in agreed]
+    bonus_most, fee_most = _most_bonus(connection, made), _most_fee(connection, made)
+    prices = [hop.terms.settlement_price for hop in paths_[0].hops]
+
+    def fits(amount: int) -> bool:
+        amounts = paths_[0].amounts_of(amount)
+        owed = [out * price for out, price in zip(amounts[1:], prices, strict=True)]
+        bonus = min(path.yield_of(amount).total for path in paths_) - amounts[-1]
+        fee = max(path.leaving(amount) for path in paths_) - amount
+        return (
+            all(into <= row.managed_cap for into, row in zip(amounts, agreed, strict=False))
+            and all(mine - got <= credit for mine, got, credit in zip(owed, [0, *owed], credits_, strict=False))
+            and bonus <= bonus_most
+            and fee <= fee_most
+        )
+
+    return fits
+
+
 def _require_extras_fit(connection: sa.Connection, made: Quote, field: str) -> None:
     """Raises OverLimit where bonus or fee could never be posted: once the swap is accepted neither may fail."""
     if made.bonus:
-        capacity = limits.capacity(connection, made.to_program_id, limits.ISSUANCE)
-        most = min(capacity, _left_to_issue(connection, made))
-        _require_posted(made.bonus, most, "bonus", "destination", field)
+        _require_posted(made.bonus, _most_bonus(connection, made), "bonus", "destination", field)
     if made.fee_points:
-        most = limits.capacity(connection, made.program_id, limits.REDEMPTION)
-        _require_posted(made.fee_points, most, "fee", "source", field)
+        _require_posted(made.fee_points, _most_fee(connection, made), "fee", "source", field)
+
+
+def _most_bonus(connection: sa.Connection, made: Quote) -> int:
+    """The most that the destination can post at once."""
+    return min(limits.capacity(connection, made.to_program_id, limits.ISSUANCE), _left_to_issue(connection, made))
+
+
+def _most_fee(connection: sa.Connection, made: Quote) -> int:
+    """The most that the source can post at once."""
+    return limits.capacity(connection, made.program_id, limits.REDEMPTION)
 
 
 def _require_posted(amount: int, most: int, what: str, side: str, field: str) -> None:
     if amount > most:
         raise OverLimit(
-            f"the {what} would be {amount:,} points, and the {side} program can post {most:,} at once", field=field
+            f"the {what} would be {amount:,} points, and the {side} program can post {most:,} at once",
+            field=field,
+            limit=most,
         )
 
 

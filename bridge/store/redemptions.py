@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bridge.store import accounts, events, limits, members, operations, programs, spending, streams
+from bridge.store import accounts, adoption, events, limits, members, operations, programs, spending, streams
+from bridge.store.adoption import Asked
 from bridge.store.ids import new_id, request_hash
 from bridge.store.schema import entry, operation
 from exchange.operations import OperationKind, OperationState
@@ -39,6 +40,10 @@ def accept(connection: sa.Connection, program_id: str, request: RedemptionReques
     assert program.deployed_token
     amount = points(request.points)
     found = members.find(connection, program_id, member_id=request.member_id, member_number=request.member_number)
+    asked = Asked(request.key, OperationKind.REDEMPTION, request.fingerprint(), amount, found.id)
+    restored = adoption.adopt(connection, program_id, asked)
+    if restored is not None:
+        return restored.id, True
     taken = spending.purse(connection, found.id, now_ms).take(amount)
     limits.require(limits.capacity(connection, program_id, limits.REDEMPTION), amount, limits.REDEMPTION)
     operation_id = new_id("operation")

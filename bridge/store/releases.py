@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bridge.store import accounts, events, limits, members, operations, programs, spending, streams, wallets
+from bridge.store import accounts, adoption, events, limits, members, operations, programs, spending, streams, wallets
+from bridge.store.adoption import Asked
 from bridge.store.ids import new_id, request_hash
 from bridge.store.schema import entry, operation
 from bridge.store.wallets import Wallet
@@ -40,8 +41,12 @@ def accept(connection: sa.Connection, program_id: str, request: ReleaseRequest, 
         return before.id, True
     assert programs.by_id(connection, program_id).deployed_token
     amount = points(request.points)
-    limits.require(limits.capacity(connection, program_id, limits.RELEASE), amount, limits.RELEASE)
     found = members.by_id(connection, request.member_id, program_id)
+    asked = Asked(request.key, OperationKind.RELEASE, request.fingerprint(), amount, found.id)
+    restored = adoption.adopt(connection, program_id, asked)
+    if restored is not None:
+        return restored.id, True
+    limits.require(limits.capacity(connection, program_id, limits.RELEASE), amount, limits.RELEASE)
     to = wallets.by_id(connection, request.wallet_id, program_id, found.id)
     wallets.require_active(connection, to, now_ms)
     purse = spending.purse(connection, found.id, now_ms)

@@ -44,6 +44,7 @@ lane = sa.Table(
     sa.Column("key_index", sa.Integer, nullable=False, unique=True),
     sa.Column("address", sa.LargeBinary(20), nullable=False),
     sa.Column("next_nonce", sa.BigInteger, nullable=False),
+    sa.Column("doubtful_below", sa.BigInteger, nullable=False, server_default="0"),
 )
 
 #: Where the exchange contract stands on each chain.
@@ -71,9 +72,36 @@ breaker = sa.Table(
     "breaker",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("alarm", sa.String(32), nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     _ms("tripped_ms"),
     sa.CheckConstraint("id = 1", name="single"),
+)
+
+#: Every time that the breaker was tripped (with its alarm) or reset (without).
+breaker_event = sa.Table(
+    "breaker_event",
+    metadata,
+    _serial(),
+    sa.Column("alarm", sa.String(32), nullable=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    _ms("at_ms"),
+)
+
+#: Times in which the chain was ahead of the ledger, and what was learnt of it. One of them at most has no end.
+recovery = sa.Table(
+    "recovery",
+    metadata,
+    _serial(),
+    sa.Column("reason", sa.Text, nullable=False),
+    #: the head of the chain when it began, which must be final and read before it ends; None until the service starts
+    sa.Column("until_block", sa.BigInteger, nullable=True),
+    _ms("since_ms"),
+    _ms("ended_ms", nullable=True),
+    sa.Column("batches", sa.Integer, nullable=True),
+    sa.Column("matched", sa.Integer, nullable=True),
+    sa.Column("restored", sa.Integer, nullable=True),
+    sa.Column("orphans", sa.Integer, nullable=True),
 )
 
 program = sa.Table(
@@ -134,6 +162,8 @@ member = sa.Table(
     sa.Column("member_number", sa.String(64), nullable=False),
     sa.Column("link_id", sa.ForeignKey("link.id"), nullable=True, index=True),
     _ms("created_ms"),
+    #: since when it is in its link
+    _ms("linked_ms", nullable=True),
     sa.UniqueConstraint("program_id", "member_number"),
 )
 
@@ -148,7 +178,8 @@ link_code = sa.Table(
 )
 
 #: Members' managed accounts, holders' wallets, and each program's system accounts (issued, redeemed, swapped) that
-#: stand against them. A wallet has an address and no member: whose it is says the binding, and may change.
+#: stand against them. A wallet has an address and no member: whose it is says the binding, and may change. An orphan is
+#: a managed account that only the chain tells of: whose its reference is got lost with the ledger that knew.
 account = sa.Table(
     "account",
     metadata,
@@ -171,9 +202,11 @@ account = sa.Table(
         " AND credits_posted >= 0 AND debits_posted >= 0",
         name="counters_not_negative",
     ),
-    # The last line of defence against an overdraft: a member's account or a wallet never owes.
+    # The last line of defence against an overdraft: nobody's account owes. Where the chain took points that are held
+    # for what is not on the chain yet, the account is frozen; even then it holds no less than nothing there.
     sa.CheckConstraint(
-        "kind NOT IN ('member', 'wallet') OR credits_posted + credits_pending >= debits_posted + debits_pending",
+        "kind IN ('issued', 'redeemed', 'swapped') OR CASE WHEN frozen THEN credits_posted >= debits_posted"
+        " ELSE credits_posted + credits_pending >= debits_posted + debits_pending END",
         name="no_overdraft",
     ),
 )
@@ -229,6 +262,11 @@ batch = sa.Table(
     sa.Column("entry_ids", sa.LargeBinary, nullable=False),
     #: places of the debits that the chain skipped in the block that holds the batch, 4 bytes each
     sa.Column("skipped", sa.LargeBinary, nullable=False, default=b""),
+    #: ours; foreign: only the chain tells of it; torn: ours, but of what it froze something was posted by another.
+    #: What the last two did is read from their words
+    sa.Column("origin", sa.String(8), nullable=False, server_default="ours"),
+    #: what the chain says of the words beyond them: the terms of each hop, the wallets that were released to
+    sa.Column("told", sa.JSON(none_as_null=True), nullable=True),
     #: what it takes from each limit that it meets on the chain
     sa.Column("demand", sa.JSON, nullable=False),
     #: the limit that keeps it from being signed: its name, what is needed, what is available
@@ -239,6 +277,8 @@ batch = sa.Table(
     sa.Column("reason", sa.Text, nullable=True),
     sa.Column("transaction_hash", sa.LargeBinary(32), nullable=True),
     sa.Column("block_number", sa.BigInteger, nullable=True, index=True),
+    #: where its event stands among those of its block
+    sa.Column("place", sa.Integer, nullable=False, server_default="0"),
     sa.Column("gas_used", sa.BigInteger, nullable=True),
     _ms("created_ms"),
     _ms("submitted_ms", nullable=True),
@@ -247,28 +287,63 @@ batch = sa.Table(
 )
 sa.Index("ix_batch_stream_sequence", batch.c.stream_id, batch.c.sequence)
 
-#: Every signed transaction, stored before it is sent. One nonce of a lane serves one batch.
+#: One nonce of a lane serves one batch for ever, and a batch has one nonce at a time: another only once the first is
+#: `foreign`, used up at a final block by a transaction that is not ours.
+nonce = sa.Table(
+    "nonce",
+    metadata,
+    sa.Column("lane_id", sa.ForeignKey("lane.id"), primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("batch_id", sa.ForeignKey("batch.id"), nullable=False, index=True),
+    sa.Column("state", sa.String(8), nullable=False),
+    #: the canonical block that holds one of its attempts, whatever that did there
+    sa.Column("mined_block", sa.BigInteger, nullable=True, index=True),
+)
+sa.Index(
+    "uq_nonce_batch_live",
+    nonce.c.batch_id,
+    unique=True,
+    sqlite_where=sa.text("state = 'live'"),
+    postgresql_where=sa.text("state = 'live'"),
+)
+sa.Index(
+    "ix_nonce_unmined",
+    nonce.c.lane_id,
+    nonce.c.number,
+    sqlite_where=sa.text("mined_block IS NULL AND state = 'live'"),
+    postgresql_where=sa.text("mined_block IS NULL AND state = 'live'"),
+)
+
+#: Every signed transaction, stored before it is sent. Those of one nonce differ in their fees, and any may be mined.
 attempt = sa.Table(
     "attempt",
     metadata,
     sa.Column("hash", sa.LargeBinary(32), primary_key=True),
-    sa.Column("lane_id", sa.ForeignKey("lane.id"), nullable=False),
+    sa.Column("lane_id", sa.BigInteger, nullable=False),
     sa.Column("nonce", sa.BigInteger, nullable=False),
-    sa.Column("batch_id", sa.ForeignKey("batch.id"), nullable=False, index=True),
+    #: 0 for the nonce's first, one more for each that replaces it
+    sa.Column("place", sa.Integer, nullable=False),
     sa.Column("raw", sa.LargeBinary, nullable=False),
     sa.Column("max_fee_wei", sa.BigInteger, nullable=False),
+    sa.Column("tip_wei", sa.BigInteger, nullable=False),
     _ms("created_ms"),
+    #: when a node first took it, and the newest block then; anew after its block was reorganised away
+    _ms("taken_ms", nullable=True),
+    sa.Column("taken_block", sa.BigInteger, nullable=True),
+    #: when it was last handed to a node, whatever that answered
     _ms("sent_ms", nullable=True),
-    #: the canonical block that holds it, whatever it did there
-    sa.Column("mined_block", sa.BigInteger, nullable=True),
-    sa.UniqueConstraint("lane_id", "nonce"),
+    sa.ForeignKeyConstraint(["lane_id", "nonce"], ["nonce.lane_id", "nonce.number"]),
+    sa.UniqueConstraint("lane_id", "nonce", "place"),
 )
-sa.Index(
-    "ix_attempt_unmined",
-    attempt.c.lane_id,
-    attempt.c.nonce,
-    sqlite_where=sa.text("mined_block IS NULL"),
-    postgresql_where=sa.text("mined_block IS NULL"),
+
+#: What keeps a lane's transactions from being mined, one at a time; no row: nothing does.
+lane_trouble = sa.Table(
+    "lane_trouble",
+    metadata,
+    sa.Column("lane_id", sa.ForeignKey("lane.id"), primary_key=True),
+    sa.Column("type", sa.String(16), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    _ms("since_ms"),
 )
 
 #: The canonical chain as far as it was followed.
@@ -308,6 +383,8 @@ operation = sa.Table(
     sa.Column("request_hash", sa.LargeBinary(32), nullable=True),
     #: None where no entry was posted for it
     sa.Column("tag", sa.LargeBinary(5), nullable=True),
+    #: known from the chain alone: its key is known again when its request is repeated
+    sa.Column("restored", sa.Boolean, nullable=False, server_default=sa.false()),
     #: None where nothing is to be posted, or not yet: until the swap that it comes after is final
     sa.Column("stream_id", sa.ForeignKey("stream.id"), nullable=True),
     sa.Column("batch_id", sa.ForeignKey("batch.id"), nullable=True, index=True),
@@ -324,6 +401,13 @@ sa.Index(
     operation.c.after_id,
     sqlite_where=operation.c.after_id.is_not(None),
     postgresql_where=operation.c.after_id.is_not(None),
+)
+sa.Index(
+    "ix_operation_restored",
+    operation.c.program_id,
+    operation.c.tag,
+    sqlite_where=sa.text("restored AND idempotency_key IS NULL"),
+    postgresql_where=sa.text("restored AND idempotency_key IS NULL"),
 )
 sa.Index(
     "ix_operation_waiting",
@@ -656,8 +740,8 @@ sa.Index(
 )
 sa.Index("ix_holder_event_number", holder_event.c.contract, holder_event.c.holder, holder_event.c.number)
 
-#: What holders' own final swaps made each program owe (below zero) or be owed, in micro-units: as text, since it may be
-#: more than a database counts to.
+#: What final swaps without a quote here, holders' own and restored ones, made each program owe (below zero) or be owed,
+#: in micro-units: as text, since it may be more than a database counts to.
 wallet_position = sa.Table(
     "wallet_position",
     metadata,

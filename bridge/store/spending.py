@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from bridge.store import accounts, lots
 from bridge.store.accounts import Account
 from exchange.eligibility import may_go
-from exchange.errors import CannotSplit, InsufficientPoints
+from exchange.errors import CannotSplit, InsufficientPoints, NotEligible
 from exchange.legs import ACCOUNTS_MAX
 from exchange.lots import Lot, Take, spend, spendable
 from exchange.points import Points
@@ -80,6 +80,17 @@ class Purse:
         there = self.spendable
         return InsufficientPoints(
             f"{amount:,} points were asked for, {there:,} are available",
+            field=field,
+            limit=there,
+            nearest=there or None,
+        )
+
+    def too_few(self, amount: int, field: str) -> NotEligible:
+        """The refusal of more than may go, of a purse that holds only what may."""
+        there = self.spendable
+        return NotEligible(
+            f"{amount:,} points are needed, and only {there:,} may be swapped under these terms: others are too young,"
+            " too old, or were received by a swap",
             field=field,
             limit=there,
             nearest=there or None,

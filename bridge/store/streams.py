@@ -38,6 +38,12 @@ def all_streams(connection: sa.Connection) -> list[Stream]:
     return [Stream(**row._mapping) for row in connection.execute(sa.select(stream).order_by(stream.c.id))]
 
 
+def posting(connection: sa.Connection) -> list[Stream]:
+    """The streams whose contracts are on the chain, oldest first."""
+    waiting = set(connection.execute(sa.select(program.c.id).where(program.c.token.is_(None))).scalars())
+    return [one for one in all_streams(connection) if not waiting & set(one.programs)]
+
+
 def by_id(connection: sa.Connection, stream_id: int) -> Stream:
     """The stream with this id, which must exist."""
     return Stream(**connection.execute(sa.select(stream).where(stream.c.id == stream_id)).one()._mapping)

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from bridge.store import (
     accounts,
+    adoption,
     events,
     extras,
     links,
@@ -20,19 +21,22 @@ from bridge.store import (
     terms,
     usage,
 )
+from bridge.store.adoption import Asked
 from bridge.store.extras import Portion
 from bridge.store.ids import new_id, request_hash
 from bridge.store.quotes import Quote
 from bridge.store.schema import entry, leg_hop, lot, operation, swap
 from bridge.store.spending import Purse
 from exchange.eligibility import divided
-from exchange.errors import NotEligible, NoTerms, NotLinked, PointsNotFinal, QuoteExpired, QuoteUsed
+from exchange.errors import NoTerms, NotLinked, PointsNotFinal, QuoteExpired, QuoteUsed, UnknownQuote
 from exchange.legs import ACCOUNTS_MAX, path_block, path_least, plan_legs
 from exchange.lots import Take
 from exchange.operations import OperationKind, OperationState
+from exchange.path import Hop, Path
 from exchange.points import Points
 from exchange.ratio import Ratio
 from exchange.rules import Expiry, Received
+from exchange.situation import Situation
 from exchange.terms import Terms
 from exchange.words import EntryKind, entry_tag
 
@@ -71,6 +75,9 @@ def accept(connection: sa.Connection, program_id: str, key: str, quote_id: str, 
     if before is not None:
         before.require_same(fingerprint)
         return before.id, True
+    restored = _restored(connection, program_id, key, quote_id)
+    if restored is not None:
+        return restored, True
     offer = quotes.by_id(connection, quote_id, program_id)
     agreed = _require_open(connection, offer, now_ms)
     operation_id = new_id("operation")
@@ -106,13 +113,28 @@ def accept(connection: sa.Connection, program_id: str, key: str, quote_id: str, 
         OperationState.ACCEPTED,
         now_ms,
     )
-    arriving = _Arriving.of(connection, offer, agreed[-1].rules.received, legs, now_ms)
-    _write(connection, offer, operation_id, legs, arriving)
+    arriving = Arriving.of(connection, offer.to_program_id, agreed[-1].rules.received, legs, now_ms)
+    enter(connection, (offer.program_id, offer.to_program_id), operation_id, legs, arriving)
     spending.hold(connection, operation_id, [(leg.from_account, leg.takes) for leg in legs])
     usage.accepted(connection, offer.id, now_ms)
     bonus = arriving.portions(offer.bonus, [take for leg in legs for take in leg.takes])
     extras.accept(connection, offer, operation_id, bonus, onward=arriving.received.onward, now_ms=now_ms)
     return operation_id, False
+
+
+def _restored(connection: sa.Connection, program_id: str, key: str, quote_id: str) -> str | None:
+    """The swap that a request was accepted as by a ledger that knew more, whose quote may be lost with it, or None."""
+    found = adoption.candidates(connection, program_id, [key]).get(key)
+    if not found:
+        return None
+    try:
+        offer = quotes.by_id(connection, quote_id, program_id)
+        said: tuple[int | None, str | None] = (offer.amount_in, offer.member_id)
+    except UnknownQuote:
+        said = (None, None)
+    asked = Asked(key, OperationKind.SWAP, request_hash("swap", quote_id), *said)
+    known = adoption.adopt(connection, program_id, asked, found)
+    return None if known is None else known.id
 
 
 def _require_open(connection: sa.Connection, offer: Quote, now_ms: int) -> list[Terms]:
@@ -126,7 +148,8 @@ def _require_open(connection: sa.Connection, offer: Quote, now_ms: int) -> list[
             field="quote_id",
         )
     source = members.by_id(connection, offer.member_id)
-    if links.counterpart(connection, source, offer.to_program_id).id != offer.to_member_id:
+    destination = links.counterpart(connection, source, offer.to_program_id)
+    if destination.id != offer.to_member_id:
         raise NotLinked("the memberships are no longer linked as they were when this was quoted", field="quote_id")
     rows = []
     for hop in offer.hops:
@@ -135,7 +158,9 @@ def _require_open(connection: sa.Connection, offer: Quote, now_ms: int) -> list[
             raise NoTerms("the terms of this quote are no longer in force; ask for a new one", field="quote_id")
         rows.append(row)
     quotes.require_carried(connection, offer, rows, "quote_id")  # caps and credit may have been lowered since
-    return [row.agreed() for row in rows]
+    agreed = [row.agreed() for row in rows]
+    quotes.require_standing(source, destination, agreed[0], now_ms, "quote_id")  # the link may be a new one
+    return agreed
 
 
 def _plan(connection: sa.Connection, offer: Quote, agreed: Sequence[Terms], now_ms: int) -> list[Leg]:
@@ -149,6 +174,7 @@ def _plan(connection: sa.Connection, offer: Quote, agreed: Sequence[Terms], now_
         offer.amount_in,
         path_block(ratios),
         leg_min=path_least(ratios),
+        burned=lambda amount: _path(offer, agreed, now_ms).burned(amount),
     )
     token = programs.by_id(connection, offer.to_program_id).deployed_token
     legs = []
@@ -161,7 +187,7 @@ def _plan(connection: sa.Connection, offer: Quote, agreed: Sequence[Terms], now_
             reference=source.reference,
         )
         takes = going.take_from(source.id, Points(amount))
-        legs.append(Leg(source.id, landing, Points(amount), _along(ratios, Points(amount)), takes))
+        legs.append(Leg(source.id, landing, Points(amount), along(ratios, Points(amount)), takes))
     quoted = [hop.amount_out for hop in offer.hops]
     assert [sum(after) for after in zip(*(leg.amounts_out for leg in legs), strict=True)] == quoted, (
         "a split changed what the quote promised"
@@ -169,7 +195,14 @@ def _plan(connection: sa.Connection, offer: Quote, agreed: Sequence[Terms], now_
     return legs
 
 
-def _along(ratios: Sequence[Ratio], amount: Points) -> list[Points]:
+def _path(offer: Quote, agreed: Sequence[Terms], now_ms: int) -> Path:
+    """The quote's path for whoever asks for less: the tier is of the first program."""
+    at = now_ms // 1_000
+    situations = [Situation(at, offer.tier), *(Situation(at) for _ in agreed[1:])]
+    return Path([Hop(each, situation) for each, situation in zip(agreed, situations, strict=True)])
+
+
+def along(ratios: Sequence[Ratio], amount: Points) -> list[Points]:
     """What stands after each hop, rounded down there as the contract does."""
     after = []
     for ratio in ratios:
@@ -183,13 +216,7 @@ def _require_enough(purse: Purse, going: Purse, offer: Quote) -> None:
     if purse.spendable < offer.amount_in + offer.fee_points:
         raise purse.short(offer.amount_in + offer.fee_points, field="quote_id")
     if going.spendable < offer.amount_in:
-        raise NotEligible(
-            f"{offer.amount_in:,} points are needed, and only {going.spendable:,} may be swapped under these terms:"
-            " others are too young, too old, or were received by a swap",
-            field="quote_id",
-            limit=going.spendable,
-            nearest=going.spendable or None,
-        )
+        raise going.too_few(offer.amount_in, "quote_id")
     if going.swappable < offer.amount_in:
         raise PointsNotFinal(
             f"{offer.amount_in:,} points are needed, {going.swappable:,} are final on the chain; try again shortly",
@@ -199,7 +226,7 @@ def _require_enough(purse: Purse, going: Purse, offer: Quote) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Arriving:
+class Arriving:
     """When what arrives expires: as points do at the destination, or as its terms have it."""
 
     received: Received
@@ -210,9 +237,10 @@ class _Arriving:
 
     @classmethod
     def of(
-        cls, connection: sa.Connection, offer: Quote, received: Received, legs: Sequence[Leg], now_ms: int
-    ) -> "_Arriving":
-        days = programs.by_id(connection, offer.to_program_id).expiry_days
+        cls, connection: sa.Connection, to_program_id: str, received: Received, legs: Sequence[Leg], now_ms: int
+    ) -> "Arriving":
+        """What these legs bring to a program at this moment."""
+        days = programs.by_id(connection, to_program_id).expiry_days
         standard_ms = None if days is None else now_ms + days * DAY_MS
         if received.expiry is Expiry.SHORTENS:
             assert received.days is not None
@@ -233,11 +261,11 @@ class _Arriving:
         return [Portion(part, expires_ms) for expires_ms, part in sums.items() if part]
 
 
-def _write(
-    connection: sa.Connection, offer: Quote, operation_id: str, legs: Sequence[Leg], arriving: _Arriving
+def enter(
+    connection: sa.Connection, ends: tuple[str, str], operation_id: str, legs: Sequence[Leg], arriving: Arriving
 ) -> None:
-    out_of = accounts.system_account(connection, offer.program_id, accounts.SWAPPED)
-    into = accounts.system_account(connection, offer.to_program_id, accounts.SWAPPED)
+    """Write the pending entries and lots of a swap's legs from one program to another."""
+    out_of, into = (accounts.system_account(connection, program_id, accounts.SWAPPED) for program_id in ends)
     changes = accounts.Changes()
     entries: list[dict[str, object]] = []
     for number, leg in enumerate(legs):
@@ -254,7 +282,7 @@ def _write(
         entries += [
             common
             | {
-                "program_id": offer.program_id,
+                "program_id": ends[0],
                 "credit": False,
                 "amount": leg.amount_in,
                 "account_id": leg.from_account,
@@ -262,7 +290,7 @@ def _write(
             },
             common
             | {
-                "program_id": offer.to_program_id,
+                "program_id": ends[1],
                 "credit": True,
                 "amount": leg.amount_out,
                 "account_id": leg.to_account,
@@ -286,7 +314,7 @@ def _write_between(connection: sa.Connection, operation_id: str, legs: Sequence[
         connection.execute(leg_hop.insert(), between)
 
 
-def _lots(operation_id: str, legs: Sequence[Leg], arriving: _Arriving) -> list[dict[str, object]]:
+def _lots(operation_id: str, legs: Sequence[Leg], arriving: Arriving) -> list[dict[str, object]]:
     return [
         {
             "account_id": leg.to_account,

@@ -422,6 +422,20 @@ def page(
     return pages.read(connection, query, terms.c.id, ask, lambda row: TermsRow(**row._mapping), newest_first=True)
 
 
+def by_version(connection: sa.Connection, from_program_id: str, to_program_id: str, version: int) -> TermsRow | None:
+    """A direction's terms of this version with their rules, or None where these are not known here."""
+    row = connection.execute(
+        sa.select(terms).where(
+            terms.c.from_program_id == from_program_id,
+            terms.c.to_program_id == to_program_id,
+            terms.c.version == version,
+            terms.c.state == ADOPTED,
+            terms.c.foreign_block.is_(None),
+        )
+    ).one_or_none()
+    return None if row is None else TermsRow(**row._mapping)
+
+
 def _newest_adopted(connection: sa.Connection, from_program_id: str, to_program_id: str, at_ms: int) -> TermsRow | None:
     row = connection.execute(
         sa.select(terms)

@@ -17,12 +17,15 @@ import sqlalchemy as sa
 
 from bridge.store import members
 from bridge.store.members import Member
-from bridge.store.schema import entry, leg_hop, quote, quote_customer, quote_hop, swap, swap_day
+from bridge.store.schema import entry, leg_hop, operation, quote, quote_customer, quote_hop, swap, swap_day
 from bridge.store.terms import TermsRow
-from exchange.rules import Cap, Period, Rules, Scope, Side
+from exchange.operations import OperationState
+from exchange.rules import Bonus, Cap, Period, Rules, Scope, Side
 from exchange.situation import Situation, Usage
 
 DAY_MS = 86_400_000
+_EPOCH_WEEKDAY = 3
+"""The first of January 1970 was a Thursday, three days after a Monday."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,8 @@ def situations(
         counted = known[kind]
         used[cap] = Usage(counted.out if cap.side is Side.OUT else counted.into, counted.count)
     befores = _befores(connection, agreed, rules, who, now_ms)
-    return [Situation(now_ms // 1000, who.tier, before, used) for before in befores]
+    had = _had(connection, agreed, [bonus for bonus in rules.bonuses if bonus.member_most is not None], who, now_ms)
+    return [Situation(now_ms // 1000, who.tier, before, used, had) for before in befores]
 
 
 def reserve(connection: sa.Connection, quote_id: str, who: Customer, expires_ms: int) -> None:
@@ -100,13 +104,15 @@ def accepted(connection: sa.Connection, quote_id: str, now_ms: int) -> None:
 def give_back(connection: sa.Connection, operation_id: str) -> int:
     """A swap failed: what it used of caps can be used again, but for what some of its legs moved all the same.
 
-    Answers the source points that moved.
+    Answers the source points that moved. A swap that only the chain told of has no quote, and used nothing here.
     """
     found = connection.execute(
         sa.select(quote.c.id, quote.c.accepted_ms)
         .join(swap, swap.c.quote_id == quote.c.id)
         .where(swap.c.operation_id == operation_id, quote.c.failed.is_(False))
-    ).one()
+    ).one_or_none()
+    if found is None:
+        return _moved(connection, operation_id, 1)[0]
     hops = _hops(connection, found.id)
     moved = _moved(connection, operation_id, len(hops))
     for hop, out, into in zip(hops, moved, moved[1:], strict=False):
@@ -119,8 +125,13 @@ def give_back(connection: sa.Connection, operation_id: str) -> int:
 
 
 def begin_ms(period: Period, now_ms: int) -> int:
-    """When the day, month or year in UTC began that runs at `now_ms`."""
+    """When the day, week (on Monday), month or year in UTC began that runs at `now_ms`; 0 for all time."""
     assert period is not Period.TRANSFER, "a transfer is no time"
+    if period is Period.EVER:
+        return 0
+    if period is Period.WEEK:
+        days = now_ms // DAY_MS
+        return max(0, days - (days + _EPOCH_WEEKDAY) % 7) * DAY_MS
     midnight = datetime.fromtimestamp(now_ms // DAY_MS * (DAY_MS // 1000), UTC)
     if period is Period.MONTH:
         midnight = midnight.replace(day=1)
@@ -139,6 +150,27 @@ def _used(connection: sa.Connection, agreed: TermsRow, cap: Cap, who: Customer, 
         days = _counted(connection, _BY_DAY, along, day=since_ms // DAY_MS)
         return days + _counted(connection, _RESERVED, along, now_ms=now_ms)
     return _settled(connection, along, who, since_ms) + _open(connection, along, who, now_ms)
+
+
+def _had(
+    connection: sa.Connection, agreed: TermsRow, bonuses: Sequence[Bonus], who: Customer, now_ms: int
+) -> dict[str, int]:
+    """What a customer had of each bonus in its running period, and what their open quotes promise of it.
+
+    A failed swap brings no bonus, whatever of it the chain carried.
+    """
+    if not bonuses:
+        return {}
+    begins = {bonus.name: begin_ms(bonus.member_per, now_ms) for bonus in bonuses}
+    direction = {"source": agreed.from_program_id, "destination": agreed.to_program_id, "members": who.member_ids}
+    settled = connection.execute(_BROUGHT, direction | {"since_ms": min(begins.values())})
+    promised = connection.execute(_PROMISED, direction | {"since_ms": now_ms})
+    had = dict.fromkeys(begins, 0)
+    for accepted_ms, granted in [*settled, *((now_ms, one) for one in promised.scalars())]:
+        for each in granted:
+            if accepted_ms >= begins.get(each["name"], now_ms + 1):
+                had[each["name"]] += each["points"]
+    return had
 
 
 def _befores(
@@ -245,6 +277,25 @@ _SETTLED = _sums_along(
     quote_hop, _USED, _MADE, _OF_QUOTE, quote.c.accepted_ms >= sa.bindparam("since_ms"), quote.c.failed.is_(False)
 )
 _OPEN = _sums_along(quote_hop, _USED, _MADE, _OF_QUOTE, quote.c.accepted_ms.is_(None))
+
+_WITH_BONUS = (
+    _MADE,
+    quote_hop.c.from_program_id == sa.bindparam("source"),
+    quote_hop.c.to_program_id == sa.bindparam("destination"),
+    quote_hop.c.bonus > 0,
+)
+_BROUGHT = (
+    sa.select(quote.c.accepted_ms, quote.c.bonuses)
+    .join(quote_hop, _OF_QUOTE)
+    .join(swap, swap.c.quote_id == quote.c.id)
+    .join(operation, operation.c.id == swap.c.operation_id)
+    .where(
+        *_WITH_BONUS,
+        quote.c.accepted_ms >= sa.bindparam("since_ms"),
+        operation.c.state.not_in([OperationState.FAILED.value, OperationState.CANCELLED.value]),
+    )
+)
+_PROMISED = sa.select(quote.c.bonuses).join(quote_hop, _OF_QUOTE).where(*_WITH_BONUS, quote.c.accepted_ms.is_(None))
 
 
 # -- counting by day --------------------------------------------------------------------------

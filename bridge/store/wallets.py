@@ -223,6 +223,26 @@ def _queue(connection: sa.Connection, kind: OperationKind, program_id: str, memb
     return operation_id
 
 
+def restore(connection: sa.Connection, operation_id: str, account_id: int, address: bytes, now_ms: int) -> None:
+    """The wallet of a binding that was posted for a member's account, and that only the chain tells of."""
+    owner = connection.execute(
+        sa.select(account.c.program_id, account.c.member_id).where(account.c.id == account_id)
+    ).one()
+    connection.execute(
+        wallet.insert().values(
+            id=new_id("wallet"),
+            program_id=owner.program_id,
+            member_id=owner.member_id,
+            account_id=account_id,
+            holding_id=accounts.wallet_account(connection, owner.program_id, address),
+            address=address,
+            state=BINDING,
+            bind_operation_id=operation_id,
+            created_ms=now_ms,
+        )
+    )
+
+
 # -- what the chain says ----------------------------------------------------------------------
 
 

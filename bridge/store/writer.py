@@ -2,8 +2,9 @@
 
 A full sync to disk costs the same for one request as for a hundred, so the writer takes whatever waits (up to named
 limits), runs each command behind a savepoint of its own, commits once, and only then answers. An expected error undoes
-its own command and is answered; anything else is a bug: the whole group is undone, the writer stops, and so does the
-service, since a ledger that goes on after a failed assertion is worse than one that stands still.
+its own command and is answered. When the disk takes no more, the whole group is undone and refused, and the writer goes
+on. Anything else is a bug: the whole group is undone, the writer stops, and so does the service, since a ledger that
+goes on after a failed assertion is worse than one that stands still.
 """
 
 import logging
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from bridge.store.database import Database, savepoint
+from bridge.store.database import Database, LedgerUnwritable, savepoint
 from exchange.errors import SarrafError, TooBusy
 
 #: Requests that may wait for the writer; one more is told to come back.
@@ -24,6 +25,8 @@ QUEUE_MAX = 10_000
 GROUP_COMMANDS_MAX = 500
 #: Weight of the commands in one transaction: a bulk call of a thousand earns weighs a thousand.
 GROUP_WEIGHT_MAX = 4_000
+#: How often a ledger that could not be written is tried again while nobody writes.
+PROBE_EVERY_S = 1.0
 #: How long stop() waits for what was queued before it.
 STOP_TIMEOUT_S = 30.0
 
@@ -74,6 +77,12 @@ def _run_together(jobs: Sequence[_Job], connection: sa.Connection) -> None:
             job.refusal = refusal
 
 
+def _probe(connection: sa.Connection) -> None:
+    """Write what is there already: a page, which needs as much room as any."""
+    version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+    connection.exec_driver_sql(f"PRAGMA user_version = {version}")
+
+
 def _neighbours(group: Sequence[_Job]) -> Iterator[list[_Job]]:
     """The group in its order, neighbours of one share together."""
     together: list[_Job] = []
@@ -90,6 +99,7 @@ class LedgerWriter:
     """Runs commands on the ledger, in the order they came, in groups.
 
     `on_commit` is called in the writer's thread after each commit; `on_bug` once, when a command failed unexpectedly.
+    `trouble` says why the ledger could not be written, None while it can.
     """
 
     def __init__(
@@ -102,11 +112,20 @@ class LedgerWriter:
         self._database = database
         self._on_commit = on_commit
         self._on_bug = on_bug
+        self._on_undone: list[Callable[[], None]] = []
+        self.trouble: str | None = None
         self._queue: queue.Queue[_Job | None] = queue.Queue()
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._accepting = threading.Event()
         # Whoever is let in is in the queue before the queue is closed: nobody waits behind its end for ever.
         self._door = threading.Lock()
+
+    def when_undone(self, forget: Callable[[], None]) -> None:
+        """Call `forget` in the writer's thread when a group was undone as a whole, before the next one.
+
+        For what commands read within their transaction and keep in memory.
+        """
+        self._on_undone.append(forget)
 
     def start(self) -> None:
         """Begin to take commands."""
@@ -158,7 +177,7 @@ class LedgerWriter:
         return job.future
 
     def run(self, command: Command[Result], weight: int = 1) -> Result:
-        """Queue `command` and wait for its commit. Raises what the command raised."""
+        """Queue `command` and wait for its commit. Raises what the command raised, and LedgerUnwritable."""
         return self.submit(command, weight).result()
 
     def _run(self) -> None:
@@ -167,8 +186,7 @@ class LedgerWriter:
             while True:
                 group, last = self._take()
                 if group:
-                    self._commit(group)
-                    self._on_commit()
+                    self._try(group)
                 if last:
                     break
         except BaseException as bug:  # noqa: BLE001 - the last stop of a bug: it ends the service
@@ -182,7 +200,10 @@ class LedgerWriter:
         """The next group, and whether it is the last one."""
         group: list[_Job] = []
         weight = 0
-        job = self._queue.get()
+        try:
+            job = self._queue.get(timeout=None if self.trouble is None else PROBE_EVERY_S)
+        except queue.Empty:
+            return [_Job(_probe, 1)], False
         while job is not None:
             # Who gave up waiting is passed over; who is taken can no longer give up, so that it is answered.
             if job.future.set_running_or_notify_cancel():
@@ -195,6 +216,26 @@ class LedgerWriter:
             except queue.Empty:
                 return group, False
         return group, True
+
+    def _try(self, group: list[_Job]) -> None:
+        try:
+            self._commit(group)
+        except LedgerUnwritable as refusal:
+            self._refuse(group, refusal)
+            return
+        if self.trouble is not None:
+            _log.warning("the ledger can be written again")
+            self.trouble = None
+        self._on_commit()
+
+    def _refuse(self, group: list[_Job], refusal: LedgerUnwritable) -> None:
+        if self.trouble is None:
+            _log.critical("%s", refusal.detail)
+        self.trouble = refusal.detail
+        for forget in self._on_undone:
+            forget()
+        for job in group:
+            job.future.set_exception(refusal)
 
     def _commit(self, group: list[_Job]) -> None:
         with self._database.write() as connection:

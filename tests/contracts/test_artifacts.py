@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .tools import ARTIFACTS, CONTRACTS, ROOT, forge
+from .tools import ARTIFACTS, CONTRACTS, ROOT, alone, forge
 
 SECONDS_MAX = 600
 NAMES = ("PointsToken", "PointsExchange")
@@ -29,11 +29,12 @@ def fresh(script: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def forge_output() -> Path:
-    """The folder where forge puts what it tests."""
-    run = forge("build", root=CONTRACTS, seconds_max=SECONDS_MAX)
-    assert run.returncode == 0, run.stdout
-    return CONTRACTS / "out"
+def forge_output() -> dict[str, Any]:
+    """What forge tests, by contract."""
+    with alone(CONTRACTS):
+        run = forge("build", root=CONTRACTS, seconds_max=SECONDS_MAX)
+        assert run.returncode == 0, run.stdout
+        return {name: json.loads((CONTRACTS / "out" / f"{name}.sol" / f"{name}.json").read_text()) for name in NAMES}
 
 
 def test_check__committed_artifacts__are_what_the_sources_give(
@@ -57,10 +58,9 @@ def test_check__one_artifact_changed_and_one_missing__names_both_and_fails(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_bytecode__tested_by_forge__is_the_committed_one(name: str, forge_output: Path) -> None:
+def test_bytecode__tested_by_forge__is_the_committed_one(name: str, forge_output: dict[str, Any]) -> None:
     committed = json.loads((ARTIFACTS / f"{name}.json").read_text())
-    tested = json.loads((forge_output / f"{name}.sol" / f"{name}.json").read_text())
-    assert tested["bytecode"]["object"] == committed["bytecode"]
+    assert forge_output[name]["bytecode"]["object"] == committed["bytecode"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from .tools import CONTRACTS, forge
+from .tools import CONTRACTS, alone, forge
 
 SECONDS_MAX = 600
 PASSED = re.compile(r"(?P<count>\d+) tests? passed")
@@ -33,7 +33,8 @@ def test_solidity_tests__all_of_them__pass() -> None:
     sources = Path(__file__).parent.glob("*.t.sol")
     written = sum(len(TEST_FUNCTION.findall(source.read_text())) for source in sources)
 
-    run = forge("test", "--isolate", root=CONTRACTS, seconds_max=SECONDS_MAX)
+    with alone(CONTRACTS):
+        run = forge("test", "--isolate", root=CONTRACTS, seconds_max=SECONDS_MAX)
 
     assert run.returncode == 0, run.stdout
     ran = PASSED.findall(run.stdout)

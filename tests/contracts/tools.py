@@ -3,9 +3,12 @@
 Tools that are not installed fail a test with a sentence that says so; nothing is ever skipped.
 """
 
+import fcntl
 import os
 import subprocess
 import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +28,17 @@ def environment() -> dict[str, str]:
     """The environment for tools that start the compiler, a Node program: Node is beside this Python."""
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
     return {**os.environ, "PATH": path}
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Nobody else who asks for it works on the project at `root` meanwhile: forge writes to its folders as it goes."""
+    folder = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def forge(*arguments: str, root: Path, seconds_max: float) -> subprocess.CompletedProcess[str]:

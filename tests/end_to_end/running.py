@@ -6,15 +6,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import httpx2
 
+from bridge.chain.anvil import find_anvil
+from bridge.chain.errors import ChainUnreachable
+from bridge.chain.rpc import Rpc
 from bridge.client import Client
+from tests.ports import free_port
 
-READY_S_MAX = 60.0
+READY_S_MAX = 120.0
 SETTLE_S_MAX = 120.0
 POLL_S = 0.05
 
@@ -32,6 +37,28 @@ def until(look: Callable[[], Found | None], what: str, seconds: float = SETTLE_S
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
+@contextmanager
+def fresh_node() -> Iterator[Rpc]:
+    """A node that mines a block for each transaction by itself, with the ten accounts of the public test mnemonic."""
+    port = free_port()
+    process = subprocess.Popen([str(find_anvil()), "--host", "127.0.0.1", "--port", str(port), "--quiet"])
+    rpc = Rpc(f"http://127.0.0.1:{port}")
+
+    def answers() -> bool:
+        try:
+            return rpc.chain_id() == 31337
+        except ChainUnreachable:
+            return False
+
+    try:
+        until(answers, "the node answers", 20)
+        yield rpc
+    finally:
+        rpc.close()
+        process.terminate()
+        process.wait(20)
+
+
 class ServiceProcess:
     """`sarraf serve` on one data directory, started again on the same one after a kill."""
 
@@ -42,6 +69,11 @@ class ServiceProcess:
 
     def start(self, until_it: str = "readyz") -> None:
         """Returns when the service is ready, or (`livez`) when it answers at all."""
+        self.launch()
+        until(lambda: self._answers(until_it), f"the service is ready; its log ends:\n{self.log_end()}", READY_S_MAX)
+
+    def launch(self) -> None:
+        """Start the process, and wait for nothing."""
         self.data.mkdir(parents=True, exist_ok=True)
         (self.data / "service.json").unlink(missing_ok=True)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SARRAF_")}
@@ -53,7 +85,17 @@ class ServiceProcess:
                 stderr=subprocess.STDOUT,
                 env=inherited | self._environment,
             )
-        until(lambda: self._answers(until_it), f"the service is ready; its log ends:\n{self.log_end()}", READY_S_MAX)
+
+    @property
+    def pid(self) -> int:
+        """The process id of the service."""
+        assert self._process is not None
+        return self._process.pid
+
+    def is_ready(self) -> bool | None:
+        """Whether it answers that it is ready; None when the process has ended by itself."""
+        assert self._process is not None
+        return None if self._process.poll() is not None else self._answers("readyz")
 
     def kill(self) -> None:
         """kill -9: no handler runs, nothing is flushed."""

@@ -9,7 +9,7 @@ from bridge.client import Client
 from bridge.demo.events import Period, Purchase, read_purchases
 from tests.end_to_end.running import ServiceProcess, until
 
-PURCHASES = 1_500
+PURCHASES = 900
 WORKERS = 4
 CENTS_PER_POINT = 100
 BULK_ITEMS = 50

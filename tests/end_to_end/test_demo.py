@@ -16,6 +16,7 @@ from bridge.demo import run as demo
 from bridge.demo.events import COUPONS_FILE, PURCHASES_FILE, Period
 from bridge.demo.report import Report
 from tests.end_to_end.running import ServiceProcess, until
+from tests.end_to_end.shop import open_shop, replay
 
 SOURCE = Path(demo.__file__).parent / "data"
 
@@ -76,9 +77,12 @@ def test_demo__when_played_twice__then_the_second_time_replays_and_all_stays_equ
 
 
 def test_audit__when_ledger_and_chain_agree__then_it_exits_0_and_when_one_account_differs_then_1_and_names_it(
-    service: ServiceProcess, few: Path
+    service: ServiceProcess,
 ) -> None:
-    play(service, few)
+    shop = open_shop(service, 200)
+    with service.client(shop.key) as client:
+        replay(client, shop)
+    service.wait_until_quiet()
     agreed = audit(service)
     assert agreed.returncode == 0, agreed.stderr
     assert json.loads(agreed.stdout)["differences"] == 0

@@ -25,8 +25,8 @@ def require_work(service: ServiceProcess) -> None:
 
 def test_service__when_given_a_node_by_url__then_it_deploys_there_and_posts(node: Rpc, tmp_path: Path) -> None:
     service = ServiceProcess(tmp_path / "data", SARRAF_RPC_URL=node.url, SARRAF_FINALITY="depth:0", SARRAF_DELAY_S="0")
-    service.start()
     try:
+        service.start()
         require_work(service)
     finally:
         assert service.stop() == 0
@@ -55,8 +55,8 @@ def test_service__when_given_a_keystore__then_it_funds_its_lanes_from_the_first_
         SARRAF_KEYSTORE=str(keystore),
         SARRAF_KEYSTORE_PASSWORD_FILE=str(password),
     )
-    service.start()
     try:
+        service.start()
         require_work(service)
     finally:
         assert service.stop() == 0

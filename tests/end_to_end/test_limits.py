@@ -15,7 +15,7 @@ from tests.end_to_end.running import ServiceProcess, until
 CAPACITY, REFILL = 200, 20
 FIRST, LATE = 190, 150
 CENTS = 100
-DELAY_S = 4
+DELAY_S = 2
 
 
 def _program(service: ServiceProcess, issuance: Limit) -> Client:
@@ -72,9 +72,9 @@ def test_batch__over_its_programs_limit__waits_visibly_and_goes_on_after_the_ref
 
 def test_batch__throttled_for_longer_than_it_is_valid__is_frozen_anew(tmp_path: Path) -> None:
     service = ServiceProcess(tmp_path / "data", SARRAF_BATCH_LIFE_S="5")
-    service.start()
     try:
-        with _program(service, {"capacity": CAPACITY, "refill_per_second": 10}) as client:
+        service.start()
+        with _program(service, {"capacity": CAPACITY, "refill_per_second": 14}) as client:
             member = client.enrol("one").member
             _final(client, client.earn("one", key="first", spend_minor=FIRST * CENTS).operation["id"])
             late = client.earn("one", key="late", spend_minor=LATE * CENTS).operation["id"]
@@ -89,8 +89,8 @@ def test_program__where_calls_are_announced__is_admitted_when_the_delay_is_over(
     service = ServiceProcess(
         tmp_path / "data", SARRAF_RPC_URL=node.url, SARRAF_FINALITY="depth:0", SARRAF_DELAY_S=str(DELAY_S)
     )
-    service.start()
     try:
+        service.start()
         with _program(service, {"capacity": CAPACITY, "refill_per_second": REFILL}), service.client() as operator:
             exchange = operator.status()["chain"]["exchange"]
         assert exchange is not None

@@ -57,7 +57,16 @@ def stage(node: Rpc, tmp_path: Path) -> Iterator[Stage]:
     service = ServiceProcess(
         tmp_path / "data", SARRAF_RPC_URL=node.url, SARRAF_FINALITY="depth:0", SARRAF_DELAY_S=str(DELAY_S)
     )
-    service.start()
+    try:
+        service.start()
+        yield from _set(service, node)
+        with service.client() as operator:
+            assert operator.audit()["verdict"] == "ok"
+    finally:
+        assert service.stop() == 0
+
+
+def _set(service: ServiceProcess, node: Rpc) -> Iterator[Stage]:
     with service.client() as operator:
         made = operator.create_program(
             name="Grocery",
@@ -71,9 +80,6 @@ def stage(node: Rpc, tmp_path: Path) -> Iterator[Stage]:
     with service.client(key) as client:
         client.enrol("one")
         yield Stage(node, client, made["id"])
-    with service.client() as operator:
-        assert operator.audit()["verdict"] == "ok"
-    assert service.stop() == 0
 
 
 def _ready(call: PowerCall) -> str:

@@ -31,6 +31,9 @@ from exchange.terms import PRICE_MAX, Terms
 TIERS = (None, "blue", "gold")
 AMOUNTS = (1, 2, 3, 5, 7, 10, 12, 20, 33, 50, 77, 100, 150, 260, 500, 999, 5_000, 100_000)
 SIDES = (1, 1, 1, 2, 3, 4, 5, 7)
+PUBLISHED_RATIOS = ((1, 1), (1, 1), (3, 1), (5, 4), (4, 3), (2, 1), (1, 2), (250, 200), (450, 250), (5, 8), (1000, 430))
+PUBLISHED_INCREMENTS = (1, 1, 4, 6, 100, 250, 300, 400, 450, 500, 550, 625, 1_000, 1_000, 2_835, 5_000, 12_000)
+PUBLISHED_AMOUNTS = (999, 1_000, 2_835, 12_000, 33_333, 100_000, 250_000, 1_000_003, 10**9, 10**12 - 1, 2**48 - 1)
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,32 @@ def random_world(random: Random, sizes: Sequence[int] = (3, 4, 4, 5, 5, 6)) -> W
     )
     situations = {each.id: random_situation(random, each) for each in terms}
     return World(build_market(terms), programs, terms, lambda each: situations[each.id])
+
+
+def published_world(random: Random, programs_count: int) -> World:
+    """A small market of published ratios and increments, a few of them with every kind of rule besides."""
+    programs = tuple(f"prg_{letter}" for letter in "abcdefg"[:programs_count])
+    rich = random.choice([0.0, 0.0, 0.3])
+    terms = tuple(
+        _published(random, random_terms(random, f"{one}-{other}", one, other, SIDES, rich))
+        for one, other in permutations(programs, 2)
+        if random.random() < random.choice([0.5, 0.9])
+    )
+    situations = {each.id: random_situation(random, each) for each in terms}
+    return World(build_market(terms), programs, terms, lambda each: situations[each.id])
+
+
+def _published(random: Random, terms: Terms) -> Terms:
+    from_units, to_units = random.choice(PUBLISHED_RATIOS)
+    increment = random.choice(PUBLISHED_INCREMENTS)
+    return replace(
+        terms,
+        ratio=Ratio(Points(from_units), Points(to_units)),
+        minimum=Points(increment * random.choice((1, 1, 1, 2, 5)) + random.choice((0, 0, 0, 1))),
+        increment=Points(increment),
+        settlement_price=MicroUnits(random.choice((0, 1_000))),
+        rules=replace(terms.rules, bonuses=tuple(each for each in terms.rules.bonuses if each.ratio is None)),
+    )
 
 
 def random_terms(

@@ -9,6 +9,7 @@ from exchange.path import Hop
 from exchange.points import POINTS_MAX, MicroUnits, Points
 from exchange.ratio import Ratio
 from exchange.rules import (
+    COUNTED,
     Bonus,
     Cap,
     Fee,
@@ -75,7 +76,6 @@ def whole_step_terms(draw: st.DrawFn) -> Terms:
 
 TIERS = ("gold", "silver")
 NAMES = ("one", "two", "three", "four")
-PERIODS = (Period.DAY, Period.MONTH, Period.YEAR)
 MOMENT_MAX = 30
 """Seconds in which the small world of these tests goes by."""
 
@@ -85,7 +85,10 @@ _ratios = cache(lambda most: st.builds(Ratio, _upto(most), _upto(most)))
 _maybe = cache(lambda strategy: st.none() | strategy)
 _moments, _numbers, _flags = st.integers(0, MOMENT_MAX), st.integers(0, 4), st.booleans()
 _tier = st.sampled_from(TIERS)
-_tiers = st.sampled_from((frozenset[str](), frozenset[str](), *(frozenset({each}) for each in TIERS), frozenset(TIERS)))
+_ALL = frozenset[str]()
+_SOME = (*(frozenset({each}) for each in TIERS), frozenset(TIERS))
+_tiers = st.sampled_from(((_ALL, _ALL), *((each, _ALL) for each in _SOME), *((_ALL, each) for each in _SOME)))
+"""The tiers that a rule is for, and those that it is not for: never both."""
 _nths = st.sampled_from([(1, None), (1, None), (1, 1), (1, 3), (2, None), (2, 2), (3, None), (3, 4)])
 _whens = st.integers(0, 11)
 """Of twelve conditions six are none, and each part is in three others."""
@@ -98,8 +101,10 @@ def whens(draw: st.DrawFn) -> When:
     starts = draw(_maybe(_moments)) if kind in (6, 7) else None
     nth = kind in (8, 9)
     nth_from, nth_to = draw(_nths) if nth else (1, None)
+    tiers, except_tiers = draw(_tiers) if kind in (7, 8, 10) else (_ALL, _ALL)
     return When(
-        tiers=draw(_tiers) if kind in (7, 8, 10) else frozenset(),
+        tiers=tiers,
+        except_tiers=except_tiers,
         starts=starts,
         ends=None if kind not in (6, 7) else (starts or 0) + draw(_upto(MOMENT_MAX)),
         at_least=draw(_upto(60)) if kind in (7, 9, 11) else None,
@@ -109,7 +114,7 @@ def whens(draw: st.DrawFn) -> When:
     )
 
 
-_periods = st.sampled_from(PERIODS)
+_periods = st.sampled_from(COUNTED)
 _every_when = whens()
 _kinds = st.sampled_from(("ratio", "share", "per", "flat"))
 _groups = st.sampled_from((None, "a", "a", "b"))
@@ -121,12 +126,14 @@ def bonuses(draw: st.DrawFn, name: str, ratio: Ratio) -> Bonus:
     kind, when = draw(_kinds), draw(_every_when)
     if kind == "ratio":
         return Bonus(name, ratio=max(ratio, draw(_ratios(12)), key=lambda each: each.exact), when=when)
-    group, most = draw(_groups), draw(_maybe(_upto(30)))
+    group, most, member_most = draw(_groups), draw(_maybe(_upto(30))), draw(_maybe(_upto(50)))
+    period = Period.EVER if member_most is None else draw(_periods)
+    bonus = Bonus(
+        name, flat=draw(_upto(20)), when=when, group=group, most=most, member_most=member_most, member_per=period
+    )
     if kind == "share":
-        return Bonus(name, share=draw(_ratios(10)), when=when, group=group, most=most)
-    if kind == "per":
-        return Bonus(name, per=draw(_ratios(25)), when=when, group=group, most=most)
-    return Bonus(name, flat=draw(_upto(20)), when=when, group=group, most=most)
+        return replace(bonus, flat=None, share=draw(_ratios(10)))
+    return replace(bonus, flat=None, per=draw(_ratios(25))) if kind == "per" else bonus
 
 
 _all_periods, _sides, _scopes, _sizes = (
@@ -143,9 +150,11 @@ def caps(draw: st.DrawFn) -> Cap:
     per = draw(_all_periods)
     count = None if per is Period.TRANSFER else draw(_maybe(_numbers))
     points = draw(_sizes) if count is None else draw(_maybe(_sizes))
-    return Cap(per=per, points=points, count=count, side=draw(_sides), scope=draw(_scopes), tiers=draw(_tiers))
+    tiers, others = draw(_tiers)
+    return Cap(per, points, count, draw(_sides), draw(_scopes), tiers=tiers, except_tiers=others)
 
 
+_POINTS_AND_RATE = tuple((Points(points), Points(rate)) for points, rate in ((5, 0), (20, 0), (0, 1), (3, 2)))
 _money = st.integers(0, 3_000).map(MicroUnits)
 
 
@@ -154,7 +163,8 @@ def fees(draw: st.DrawFn) -> Fee:
     """Fees in points, and in two currencies."""
     when = draw(_every_when)
     if draw(_flags):
-        return PointsFee(draw(_upto(20)), when)
+        points, rate = draw(st.sampled_from(_POINTS_AND_RATE))
+        return PointsFee(points, when, rate, draw(_upto(7)), draw(_maybe(_upto(40))))
     return MoneyFee(
         currency=draw(_currencies),
         flat=MicroUnits(draw(_money) + 1),
@@ -195,8 +205,9 @@ def ruled_terms(draw: st.DrawFn, ratio_max: int = 12) -> Terms:
     return replace(plain, rules=draw(small_rules(ratio)))
 
 
+_had = st.integers(0, 60)
 _usages = st.builds(Usage, st.integers(0, 200), _numbers)
-_any_tier = st.sampled_from((None, *TIERS))
+_any_tier = st.sampled_from((None, *TIERS, "named nowhere"))
 
 
 @st.composite
@@ -205,8 +216,9 @@ def situations(draw: st.DrawFn, terms: Terms) -> Situation:
     return Situation(
         at=draw(_moments),
         tier=draw(_any_tier),
-        before={period: draw(_numbers) for period in PERIODS},
+        before={period: draw(_numbers) for period in COUNTED},
         used={cap: draw(_usages) for cap in terms.rules.caps if draw(_flags)},
+        had={bonus.name: draw(_had) for bonus in terms.rules.bonuses if bonus.member_most is not None},
     )
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 
 from hypothesis import strategies as st
 
 from exchange.points import Points
 from exchange.ratio import Ratio
-from exchange.rules import PLAIN, Bonus, Cap, Period, Rounding, Rules, Side, TierMinimum, When
+from exchange.rules import COUNTED, PLAIN, Bonus, Cap, Period, Rounding, Rules, Side, TierMinimum, When
 from exchange.situation import Situation
 from exchange.terms import Terms
 from tests.exchange.strategies import make_terms, ratios
@@ -20,6 +21,9 @@ NUMBERS = (1, 2, 3)
 """Transfers of a period that made-up rules tell apart; all later ones are treated as the last."""
 
 tiers = st.frozensets(st.sampled_from(TIERS), max_size=2)
+for_tiers = st.one_of(st.fixed_dictionaries({"tiers": tiers}), st.fixed_dictionaries({"except_tiers": tiers}))
+"""Whom a rule is for: some tiers, or all but some."""
+
 whole_ratios = st.builds(Ratio, st.just(Points(1)), st.integers(1, 5).map(Points))
 """Ratios at which rounding takes nothing."""
 
@@ -27,10 +31,10 @@ whole_ratios = st.builds(Ratio, st.just(Points(1)), st.integers(1, 5).map(Points
 @st.composite
 def whens(draw: st.DrawFn) -> When:
     starts, ends = draw(st.none() | st.integers(0, 6)), draw(st.none() | st.integers(7, END_OF_TIME))
-    per = draw(st.none() | st.sampled_from([Period.DAY, Period.MONTH, Period.YEAR]))
+    per = draw(st.none() | st.sampled_from(COUNTED))
     first = 1 if per is None else draw(st.sampled_from(NUMBERS))
     return When(
-        tiers=draw(tiers),
+        **draw(for_tiers),
         starts=starts,
         ends=ends,
         at_least=draw(st.none() | st.integers(1, 90).map(Points)),
@@ -46,8 +50,8 @@ def bonuses(draw: st.DrawFn, name: str, some_ratios: st.SearchStrategy[Ratio]) -
     size = draw(st.integers(1, 60).map(Points) if kind == "flat" else some_ratios)
     if kind == "ratio":
         return Bonus(name, ratio=size, when=draw(whens()))
-    group, most = draw(st.none() | st.sampled_from(["one", "two"])), draw(st.none() | st.integers(1, 80).map(Points))
-    return Bonus(name, **{kind: size}, when=draw(whens()), group=group, most=most)
+    group, bounds = draw(st.none() | st.sampled_from(["one", "two"])), st.none() | st.integers(1, 80).map(Points)
+    return Bonus(name, **{kind: size}, when=draw(whens()), group=group, most=draw(bounds), member_most=draw(bounds))
 
 
 @st.composite
@@ -73,7 +77,7 @@ def rich_terms(draw: st.DrawFn) -> Terms:
         minimums=draw(
             st.just(()) | st.tuples(st.builds(TierMinimum, st.just(frozenset({"gold"})), st.integers(1, 40)))
         ),
-        tiers=draw(st.just(frozenset()) | tiers),
+        **draw(st.just({}) | for_tiers),
         caps=draw(st.just(()) | st.tuples(caps())),
         bonuses=none_worse(draw(bonus_lists(ratios(12))), base),
     )
@@ -82,9 +86,8 @@ def rich_terms(draw: st.DrawFn) -> Terms:
 
 
 def caps() -> st.SearchStrategy[Cap]:
-    return st.builds(
-        Cap, per=st.just(Period.TRANSFER), points=st.integers(0, 150), side=st.sampled_from(Side), tiers=tiers
-    )
+    made = st.builds(Cap, per=st.just(Period.TRANSFER), points=st.integers(0, 150), side=st.sampled_from(Side))
+    return st.builds(lambda cap, whom: replace(cap, **whom), made, for_tiers)
 
 
 def with_rules(terms: Terms, rules: Rules = PLAIN) -> Terms:
@@ -92,19 +95,18 @@ def with_rules(terms: Terms, rules: Rules = PLAIN) -> Terms:
     return replace(terms, rules=rules)
 
 
-def all_situations(now: int = 0) -> Iterator[Situation]:
-    """Every situation from `now` on that made-up rules can tell apart."""
+def all_situations(terms: Terms, now: int = 0) -> Iterator[Situation]:
+    """Every situation from `now` on that these made-up terms can tell apart."""
+    periods = sorted({each.when.nth_per for each in terms.rules.bonuses if each.when.nth_per is not None})
     for tier in (None, *TIERS):
         for at in range(now, END_OF_TIME + 1):
-            for day in NUMBERS:
-                for month in NUMBERS:
-                    for year in NUMBERS:
-                        yield Situation(at, tier, {Period.DAY: day - 1, Period.MONTH: month - 1, Period.YEAR: year - 1})
+            for numbers in product(NUMBERS, repeat=len(periods)):
+                yield Situation(at, tier, {period: number - 1 for period, number in zip(periods, numbers, strict=True)})
 
 
 situations = st.builds(
     Situation,
     at=st.integers(0, END_OF_TIME),
     tier=st.sampled_from([None, *TIERS]),
-    before=st.fixed_dictionaries({period: st.integers(0, 2) for period in Period if period is not Period.TRANSFER}),
+    before=st.fixed_dictionaries({period: st.integers(0, 2) for period in COUNTED}),
 )

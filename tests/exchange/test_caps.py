@@ -56,6 +56,11 @@ def test_binding_caps__of_a_tier__are_its_own_and_everybodys() -> None:
     assert binding_caps(terms, None) == binding_caps(terms, "silver") == [DAILY]
 
 
+def test_binding_caps__for_all_but_some__bind_members_of_no_tier_too() -> None:
+    others = Cap(Period.DAY, points=Points(7), except_tiers=frozenset({"gold"}))
+    assert [binding_caps(capped(others), tier) for tier in (None, "silver", "gold")] == [[others], [others], []]
+
+
 def test_require_count__when_all_were_made__names_field_and_limit() -> None:
     terms = capped(DAILY, YEARLY_IN)
     require_count(terms, Situation(used={YEARLY_IN: Usage(count=2)}), "amount_in")
@@ -88,6 +93,15 @@ def test_price__where_bonuses_arrive_too__counts_them_against_a_cap_on_what_arri
     with pytest.raises(OverCap) as refusal:
         price(terms, 16)
     assert (refusal.value.limit, refusal.value.nearest) == (15, 15)
+
+
+@pytest.mark.parametrize("cap", [Cap(Period.DAY, Points(100)), Cap(Period.DAY, Points(33), side=Side.IN)])
+def test_price__over_a_cap__names_an_amount_that_leaves_nothing_over(cap: Cap) -> None:
+    terms = capped(cap, sides=(3, 1))
+    with pytest.raises(OverCap) as refusal:
+        price(terms, 200)
+    assert refusal.value.nearest == 99
+    assert price(terms, 99).remainder == 0
 
 
 @pytest.mark.parametrize(("amount", "nearest"), [(0, 1), (-3, 1), (POINTS_MAX + 1, 100)])

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.conversion import Granted, MoneyDue, convert, fees_on, sum_by_currency
-from exchange.points import MICRO_UNITS_MAX, MicroUnits, Points
+from exchange.conversion import Conversion, Granted, MoneyDue, fees_on, sum_by_currency
+from exchange.points import MICRO_UNITS_MAX, POINTS_MAX, MicroUnits, Points
 from exchange.ratio import Ratio
 from exchange.rules import FEE_MAX, Bonus, MoneyFee, PointsFee, Rules, When
 from exchange.situation import PLAIN_SITUATION, Situation
@@ -24,12 +25,12 @@ def with_bonuses(*bonuses: Bonus, sides: tuple[int, int] = (3, 1)) -> Terms:
 
 
 def granted(terms: Terms, amount: int, situation: Situation = PLAIN_SITUATION) -> dict[str, int]:
-    return {each.name: each.points for each in convert(terms, Points(amount), situation).bonuses}
+    return {each.name: each.points for each in Conversion(terms, situation).yield_of(Points(amount)).bonuses}
 
 
 @given(ratios(), amounts())
 def test_convert__without_bonuses__is_the_floor_of_the_exact_ratio(sides: Ratio, amount: Points) -> None:
-    given_ = convert(make_terms(sides), amount, PLAIN_SITUATION)
+    given_ = Conversion(make_terms(sides), PLAIN_SITUATION).yield_of(amount)
     assert given_.base == given_.total == amount * sides.to_units // sides.from_units
     assert given_.bonuses == ()
 
@@ -39,12 +40,35 @@ def test_convert__under_whole_rules__grants_what_the_rules_say(
     terms: Terms, amount: Points, data: st.DataObject
 ) -> None:
     situation = data.draw(situations(terms))
-    given_ = convert(terms, amount, situation)
+    given_ = Conversion(terms, situation).yield_of(amount)
     assert given_.base == amount * terms.ratio.to_units // terms.ratio.from_units
     assert sum(each.points for each in given_.bonuses) == bonus_of(terms, amount, situation)
     assert all(each.points > 0 for each in given_.bonuses)
     assert len({each.name for each in given_.bonuses}) == len(given_.bonuses)
     assert fees_on(terms, amount, situation)[0] == fee_points(terms, amount, situation)
+
+
+@given(ruled_terms(), st.integers(0, 400), st.data())
+def test_least_for__any_total__is_the_least_of_all_that_give_it(terms: Terms, total: int, data: st.DataObject) -> None:
+    conversion = Conversion(terms, data.draw(situations(terms)))
+    least = conversion.least_for(total)
+    assert least == next(each for each in range(least + 1) if conversion.yield_of(each).total >= total)
+    assert conversion.total_of(least) == conversion.yield_of(least).total
+    assert conversion.is_plain or terms.rules.bonuses
+
+
+@pytest.mark.parametrize("total", [1, 12_900, 516_000, 10**9, POINTS_MAX, POINTS_MAX + 1])
+def test_least_for__with_bonuses_on_large_amounts__asks_of_few_amounts(
+    total: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share = Bonus("share", share=ratio(100, 30))
+    gift = Bonus("gift", flat=Points(50), when=When(at_least=Points(10_000)))
+    conversion, asked = Conversion(with_bonuses(share, gift, sides=(1_000, 430)), PLAIN_SITUATION), list[int]()
+    total_of = conversion.total_of
+    monkeypatch.setattr(conversion, "total_of", lambda amount: asked.append(amount) or total_of(amount))
+    least = conversion.least_for(total)
+    assert total_of(least - 1) < total <= total_of(least)
+    assert len(asked) < 16
 
 
 def test_convert__at_a_threshold__adds_so_many_for_each_so_many() -> None:
@@ -85,7 +109,7 @@ def test_convert__with_a_bound__cuts_the_bonus_before_the_best_is_chosen() -> No
         Bonus("cut", share=ratio(1, 1), most=Points(3), group="g"), Bonus("flat", flat=Points(4), group="g")
     )
     assert granted(terms, 90) == {"flat": 4}
-    assert Granted("flat", Points(4)) in convert(terms, Points(90), PLAIN_SITUATION).bonuses
+    assert Granted("flat", Points(4)) in Conversion(terms, PLAIN_SITUATION).yield_of(Points(90)).bonuses
 
 
 def test_fees_on__several_in_one_currency__add_up_in_the_order_of_the_terms() -> None:

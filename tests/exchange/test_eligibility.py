@@ -1,10 +1,13 @@
 """Eligibility: which lots may go, and how what they bring is divided."""
 
+from datetime import datetime
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exchange.eligibility import DAY_S, divided, may_go
+from exchange.eligibility import DAY_S, divided, may_go, require_standing
+from exchange.errors import NotEligible
 from exchange.lots import Lot
 from exchange.points import Points
 from exchange.rules import Eligible
@@ -37,6 +40,36 @@ def test_may_go__of_a_lot__asks_its_age_its_end_and_where_it_came_from(
     lot: Lot[int], eligible: Eligible, goes: bool
 ) -> None:
     assert (may_go([lot], eligible, NOW) == [lot]) is goes
+
+
+@pytest.mark.parametrize(
+    ("days", "since", "refused"),
+    [
+        ((30, 0), (900, 990), ""),
+        ((101, 0), (900, 990), "1972-09-28 a member for 101 days"),
+        ((0, 11), (900, 990), "1972-09-28 linked to the membership at the destination for 11 days"),
+        ((101, 12), (900, 990), "1972-09-29 linked to the membership at the destination for 12 days"),
+        ((102, 11), (900, 990), "1972-09-29 a member for 102 days"),
+        ((100, 11), (900, 990), "1972-09-28 linked to the membership at the destination for 11 days"),
+    ],
+)
+def test_require_standing__of_who_is_too_new__names_when_they_are_not_in_any_way(
+    days: tuple[int, int], since: tuple[int, int], refused: str
+) -> None:
+    eligible = Eligible(member_min_days=days[0], linked_min_days=days[1])
+    member, linked = (each * DAY_S for each in since)
+    if not refused:
+        require_standing(eligible, member, linked, NOW, "amount_in")
+        return
+    day, what = refused.split(" ", 1)
+    with pytest.raises(NotEligible) as refusal:
+        require_standing(eligible, member, linked, NOW, "amount_in")
+    assert what in refusal.value.detail
+    assert refusal.value.nearest == f"{day}T00:00:00Z"
+    possible = int(datetime.fromisoformat(refusal.value.nearest).timestamp())
+    require_standing(eligible, member, linked, possible, "amount_in")
+    with pytest.raises(NotEligible):
+        require_standing(eligible, member, linked, possible - 1, "amount_in")
 
 
 @settings(max_examples=100)

@@ -88,6 +88,14 @@ def test_price__with_everything__explains_each_point() -> None:
             Bonus("x", flat=Points(1), when=When(nth_per=Period.DAY, nth_to=2)),
             "1 more for the transfer, transfers of the day: numbers 1-2",
         ),
+        (
+            Bonus("x", flat=Points(1), when=When(except_tiers=frozenset({"b", "a"}), nth_per=Period.EVER, nth_to=1)),
+            "1 more for the transfer, for all but a and b, transfers ever: numbers 1-1",
+        ),
+        (
+            Bonus("x", flat=Points(2), member_most=Points(5_000), member_per=Period.YEAR),
+            "2 more for the transfer, at most 5,000 for one member in a year",
+        ),
     ],
 )
 def test_reason_of__each_kind_and_condition__is_said_in_words(bonus: Bonus, said: str) -> None:

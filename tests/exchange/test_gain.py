@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from exchange.best_rate import best_rate
 from exchange.cycle import Cycle
 from exchange.errors import GainingCycle, SarrafError
-from exchange.gain import DIRECTIONS_MAX, WORK_MAX, Gain, Search, explain_refusal, gaining_amount
+from exchange.gain import (
+    DIRECTIONS_MAX,
+    GIVEN_UP,
+    NO_WAY_ROUND,
+    TOO_LONG,
+    WORK_MAX,
+    Gain,
+    Search,
+    explain_refusal,
+    gaining_amount,
+)
 from exchange.gate import Gate
 from exchange.points import MicroUnits, Points
 from exchange.pricing import price
@@ -31,7 +41,7 @@ from exchange.rules import (
     Side,
     When,
 )
-from exchange.situation import PLAIN_SITUATION
+from exchange.situation import PLAIN_SITUATION, Situation
 from exchange.terms import Terms
 from tests.exchange.strategies import make_terms, ratios
 from tests.exchange.strategies_rich import rich_terms
@@ -173,7 +183,10 @@ def test_gaining_amount__where_points_may_not_go_on__is_found_only_from_where_th
     stuck = Rules(received=Received(onward=False))
     gain = found(direction(1, 2, rules=stuck), direction(1, 1))
     assert gain is not None and gain.steps[0].terms.source == "prg_1"
-    assert found(direction(1, 2, rules=stuck), direction(1, 1, rules=stuck)) is None
+    terms = ring(direction(1, 2, rules=stuck), direction(1, 1, rules=stuck))
+    search = gaining_amount(terms, 0)
+    assert search == Search(None, 0, NO_WAY_ROUND)
+    assert search.describe(NAMES).startswith("Whether an amount gains is not known: what is received there may not")
 
 
 def test_gaining_amount__where_only_earned_points_may_go__is_found_only_from_there() -> None:
@@ -201,24 +214,73 @@ def test_gaining_amount__among_listed_amounts_and_whole_points_only__is_one_of_t
     assert {step.amount_in for step in gain.steps if step.terms.rules.amounts} == {30}
 
 
-def test_gaining_amount__with_nothing_left_to_work_with__has_tried_nothing() -> None:
+def test_gaining_amount__with_nothing_left_to_work_with__has_tried_nothing_and_says_so() -> None:
     terms = ring(direction(1, 2), direction(1, 1))
-    assert gaining_amount(terms, 0, work_max=0) == Search(None, 0)
+    search = gaining_amount(terms, 0, work_max=0)
+    assert search == Search(None, 0, GIVEN_UP)
+    said = explain_refusal(cycle_of(terms), search, NAMES)
+    assert said.endswith("more. Whether an amount gains is not known: the search was given up.")
 
 
-def test_gaining_amount__of_a_cycle_that_has_none__ends_within_the_named_conversions() -> None:
+def test_gaining_amount__of_a_cycle_that_has_none__tries_all_that_is_likely() -> None:
     closed = Rules(caps=(Cap(Period.TRANSFER, Points(9)),))
     search = gaining_amount(ring(*[direction(10, 11, rules=closed)] * DIRECTIONS_MAX), 0)
-    assert search.gain is None
-    assert 1 <= search.tried <= WORK_MAX
+    assert (search.gain, search.cut_short) == (None, None)
+    assert 100 <= search.tried <= WORK_MAX
 
 
 def test_gaining_amount__of_a_cycle_longer_than_is_searched__has_tried_none_and_says_so() -> None:
     terms = ring(*[direction(1, 2)] * (DIRECTIONS_MAX + 1))
     search = gaining_amount(terms, 0)
-    assert search == Search(None, 0)
+    assert search == Search(None, 0, TOO_LONG)
     said = explain_refusal(cycle_of(terms), search, NAMES)
-    assert said.endswith("more. No amount was tried on so long a cycle.")
+    assert said.endswith("Whether an amount gains is not known: amounts are tried on cycles of up to 12 directions.")
+
+
+def many_parts(most: int) -> Rules:
+    """As many bonuses and fees as there can be, for six tiers, at dates and thresholds that differ."""
+    bonuses = tuple(
+        Bonus(
+            f"bonus {place}",
+            share=ratio(1_000 + place, 1),
+            most=Points(10_000 + place),
+            when=When(tiers=frozenset({f"tier {place % 6}"}), starts=place * 10, at_least=Points(100 + place)),
+        )
+        for place in range(32)
+    )
+    fees = tuple(PointsFee(Points(1), when=When(at_least=Points(50 + place))) for place in range(32))
+    return Rules(bonuses=bonuses, fees=fees, caps=(Cap(Period.TRANSFER, Points(most)),))
+
+
+@pytest.mark.parametrize("directions", [2, DIRECTIONS_MAX])
+def test_gaining_amount__of_as_many_parts_as_there_can_be__is_given_up_in_time_and_says_so(
+    directions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met = [0]
+    meets = Situation.meets
+
+    def counting(self: Situation, when: When, amount: int) -> bool:
+        met[0] += 1
+        return meets(self, when, amount)
+
+    monkeypatch.setattr(Situation, "meets", counting)
+    terms = ring(*[direction(1_000, 700, 7, 3, many_parts(9_999))] * directions)
+    search = gaining_amount(terms, 0)
+    assert (search.gain, search.cut_short) == (None, GIVEN_UP)
+    assert met[0] <= 2 * WORK_MAX, "the work that is charged is the work that is done"
+    said = explain_refusal(cycle_of(terms), search, NAMES)
+    assert said.endswith("the search was given up.")
+
+
+def test_gaining_amount__in_a_year_of_promotions__looks_at_few_of_them_and_finds_the_best() -> None:
+    week = 7 * 86_400
+    bonuses = tuple(
+        Bonus(f"week {place}", share=ratio(100, place + 1), when=When(starts=place * week, ends=(place + 1) * week))
+        for place in range(30)
+    )
+    gain = found(direction(1, 1, 500, 500, Rules(bonuses=bonuses)), direction(100, 77))
+    assert gain is not None
+    assert [step.bonuses for step in gain.steps if step.bonuses] == [("week 29",)]
 
 
 def test_explain_refusal__with_a_gain__shows_each_swap() -> None:
@@ -228,6 +290,13 @@ def test_explain_refusal__with_a_gain__shows_each_swap() -> None:
     assert said == (
         "AIR to BANK at 2:3, BANK to AIR at 4:3: 9/8 of what went in could come back, 12.50% more. "
         "An amount that gains: 160 BANK become 120 AIR, 120 of these become 170 BANK (with summer)."
+    )
+
+
+def test_explain_refusal__of_a_search_that_was_given_up__says_so_after_what_was_tried() -> None:
+    assert Search(None, 7, GIVEN_UP).describe(NAMES) == (
+        "No amount that gains was found among 7 amounts tried, with one swap in each direction; "
+        "then the search was given up"
     )
 
 

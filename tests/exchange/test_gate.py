@@ -327,6 +327,6 @@ def test_change__in_a_market_without_leeway__keeps_every_other_direction(worth_m
 @given(st.fractions(Fraction(1, 40), 50, max_denominator=40), st.fractions(Fraction(1, 40), 50, max_denominator=40))
 def test_simplest_between__two_numbers__has_the_least_denominator(one: Fraction, other: Fraction) -> None:
     low, high = sorted((one, other))
-    numerator, denominator = simplest_between(low, high)
+    numerator, denominator = simplest_between(low.as_integer_ratio(), high.as_integer_ratio())
     assert low <= Fraction(numerator, denominator) <= high
     assert all(-(-low.numerator * each // low.denominator) > high * each for each in range(1, denominator))

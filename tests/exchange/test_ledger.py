@@ -112,12 +112,18 @@ def test_step__that_would_go_below_nothing__is_a_bug(step: Step, before: Balance
         {"debits_posted": 1},
         {"debits_posted": -1},
         {"incoming_pending": -1},
-        {"credits_posted": 2, "debits_pending": 3, "incoming_pending": 9},
     ],
 )
 def test_balance__with_a_counter_below_nothing__is_a_bug(counters: dict[str, int]) -> None:
     with pytest.raises(AssertionError):
         balance(**counters)
+
+
+def test_balance__of_which_somebody_else_took_what_is_held__has_nothing_available() -> None:
+    overdrawn = balance(credits_posted=2, debits_pending=3, incoming_pending=9)
+    assert (overdrawn.available, overdrawn.swappable, overdrawn.posted) == (0, 0, 2)
+    with pytest.raises(InsufficientPoints):
+        overdrawn.pend_debit(Points(1))
 
 
 @pytest.mark.parametrize("other_stream", [False, True])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from exchange.errors import CannotSplit, NothingOut
 from exchange.legs import ACCOUNTS_MAX, path_block, path_least, plan_legs
+from exchange.path import Hop, Path
 from exchange.points import POINTS_MAX, Points
 from exchange.pricing import price
 from exchange.ratio import Ratio
@@ -168,6 +169,47 @@ def test_plan_legs__that_cannot_be__names_the_nearest_amount_below() -> None:
     with pytest.raises(CannotSplit) as refusal:
         plan_legs([("a", 5), ("b", 6)], 11, 4)
     assert (refusal.value.field, refusal.value.nearest) == ("points", 10)
+
+
+@given(
+    ratios(12),
+    st.integers(1, 12),
+    st.integers(1, 12),
+    st.lists(st.integers(0, 60), min_size=2, max_size=4),
+    st.integers(1, 150),
+)
+def test_plan_legs__that_cannot_be__names_the_nearest_amount_that_a_quote_burns(
+    ratio: Ratio, minimum: int, increment: int, held: list[int], offered: int
+) -> None:
+    path = Path([Hop(make_terms(ratio, minimum, increment))])
+    block, least = path_block([ratio]), path_least([ratio])
+
+    def plan(amount: int) -> list[tuple[str, int]]:
+        return plan_legs(named(held), amount, block, leg_min=least, burned=path.burned)
+
+    def goes(amount: int) -> bool:
+        try:
+            return path.burned(amount) == amount and bool(plan(amount))
+        except CannotSplit:
+            return False
+
+    amount = path.burned(offered)
+    if amount is None:
+        return
+    try:
+        plan(amount)
+    except CannotSplit as refusal:
+        nearest = refusal.nearest
+    else:
+        return
+    assert nearest == max((each for each in range(1, amount) if goes(each)), default=None)
+
+
+def test_plan_legs__whose_nearest_is_no_valid_amount__goes_on_to_one_that_is() -> None:
+    path = Path([Hop(make_terms(Ratio(Points(9), Points(4)), 8, 4))])
+    with pytest.raises(CannotSplit) as refusal:
+        plan_legs(named([5, 18]), 24, 9, leg_min=3, burned=path.burned)
+    assert refusal.value.nearest == 16  # 23 can be split, but 20 would be burned, which cannot
 
 
 @pytest.mark.parametrize("held", [[], [0], [0, 0]])

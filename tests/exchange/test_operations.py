@@ -28,5 +28,17 @@ def test_advance__from_any_state_to_any__allows_exactly_the_walk(state: Operatio
 
 
 def test_kinds__as_written__are_the_words_of_the_api() -> None:
-    words = ["earn", "redemption", "swap", "bind", "unbind", "release", "deposit", "transfer", "bonus", "fee"]
+    words = [
+        "earn",
+        "redemption",
+        "swap",
+        "bind",
+        "unbind",
+        "release",
+        "deposit",
+        "transfer",
+        "bonus",
+        "fee",
+        "adjustment",
+    ]
     assert [str(kind) for kind in OperationKind] == words

@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.errors import BelowMinimum, DirectionClosed, InvalidAmount, NoRoute, OverCap, SarrafError
-from exchange.path import LEAPS_MAX, Hop, Path
+from exchange.path import Hop, Path
 from exchange.points import POINTS_MAX, MicroUnits, Points
-from exchange.pricing import price_route, price_route_for
+from exchange.pricing import most_payable, price_route, price_route_for
 from exchange.ratio import Ratio
 from exchange.rules import Bonus, Cap, Eligible, MoneyFee, Period, PointsFee, Received, Rounding, Rules, Side, When
 from exchange.situation import Situation, Usage
 from tests.exchange.strategies import make_terms, priced_hops, routes
-from tests.exchange.twin import Tried, assert_priced_as_tried, assert_priced_for_as_tried
+from tests.exchange.twin import Tried, assert_priced_as_tried, assert_priced_for_as_tried, fee_points
 
 TRIED_MAX = 250
 
@@ -128,18 +128,6 @@ def test_price_route__where_increments_meet_rarely__finds_where_they_meet() -> N
     assert price_route(hops, 8_500).amount_in == 8_500
 
 
-@pytest.mark.parametrize("amount", [1, 999, 10**9 + 7, POINTS_MAX])
-def test_path__whose_hops_never_meet__says_so_after_one_period(amount: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exchange.path.LEAPS_MAX", 6)  # a search that went on would end by this, and prove nothing
-    calls = []
-    path = Path([hop(0, (1, 1), 5, 10), hop(1, (1, 1), 10, 10)])
-    refusing = path._refusing
-    path._refusing = lambda each: calls.append(each) or refusing(each)  # type: ignore[method-assign, assignment, func-returns-value]
-    assert path.at_most(amount) is None
-    assert path.at_least(amount) is None
-    assert len(calls) <= 6
-
-
 def test_price_route__whose_hops_never_meet__names_no_amount() -> None:
     hops = [hop(0, (1, 1), 5, 10), hop(1, (1, 1), 10, 10)]
     with pytest.raises(BelowMinimum) as refusal:
@@ -150,11 +138,24 @@ def test_price_route__whose_hops_never_meet__names_no_amount() -> None:
     assert no_way.value.nearest is None
 
 
-def test_price_route__where_a_search_gives_up__burns_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    hops = [hop(0, (1, 1), 1, 1), hop(1, (1, 1), 997, 997)]
-    monkeypatch.setattr("exchange.path.LEAPS_MAX", 1)
-    assert price_route(hops, 997 * 3).amount_in == 997 * 3
-    assert LEAPS_MAX > 1
+def test_price_route__where_primes_meet_once_in_billions__finds_where_they_meet() -> None:
+    sides, steps = ((101, 103), (109, 113), (131, 137), (149, 151)), (107, 127, 139, 157)
+    hops = [hop(place, each, step, step) for place, (each, step) in enumerate(zip(sides, steps, strict=True))]
+    priced = price_route(hops, 10**12)
+    assert priced.amount_in == 999_505_047_048  # one in 107 * 127 * 139 * 157 is valid
+    assert all(each.amount_in % step == 0 for each, step in zip(priced.hops, steps, strict=True))
+    assert priced.nearest_above is not None
+    assert price_route_for(hops, priced.amount_out) == replace(priced, remainder=Points(0), lines=priced.lines[:-1])
+
+
+def test_price_route__where_nobody_can_say__is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    hops = [hop(0, (101, 103), 997, 997), hop(1, (1, 1), 991, 991)]
+    assert price_route(hops, 10**6).amount_out > 0
+    monkeypatch.setattr("exchange.lattice.NODES_MAX", 0)
+    for ask in (price_route, price_route_for):
+        with pytest.raises(NoRoute, match="meet too rarely") as refusal:
+            ask(hops, 10**6)
+        assert (refusal.value.field, refusal.value.nearest) == ("path", None)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +196,7 @@ def test_price_route__with_a_cap_in_the_middle__names_the_most_that_passes_it() 
     used = [Hop(hops[0].terms, Situation(used={cap: Usage(points=60)})), hops[1]]
     with pytest.raises(OverCap) as refusal:
         price_route(used, 82)
-    assert (refusal.value.limit, refusal.value.nearest) == (81, 81)
+    assert (refusal.value.limit, refusal.value.nearest) == (81, 80), "of 81 one would stay"
     assert price_route(used, 81).amount_out == 120
     with pytest.raises(OverCap) as refusal:
         price_route_for(used, 121)
@@ -237,8 +238,27 @@ def test_price_route__with_a_fee_in_points__leaves_room_for_it() -> None:
     fee = Rules(fees=(PointsFee(Points(50), when=When(at_least=Points(100))),))
     with pytest.raises(InvalidAmount) as refusal:
         price_route([hop(0, (3, 2), rules=fee)], POINTS_MAX)
-    assert refusal.value.nearest == POINTS_MAX - 50
+    assert refusal.value.nearest == POINTS_MAX - 51  # the greatest that leaves nothing over
     everything = Rules(fees=(PointsFee(POINTS_MAX), PointsFee(Points(1))))
     with pytest.raises(InvalidAmount) as refusal:
         price_route([hop(0, (1, 1), rules=everything)], 10)
     assert refusal.value.nearest is None
+
+
+@settings(max_examples=80)
+@given(priced_hops(), st.integers(0, 150))
+def test_most_payable__from_a_purse__is_the_greatest_that_it_pays_with_the_fee(hops: list[Hop], purse: int) -> None:
+    terms, now = hops[0].terms, hops[0].situation
+    pays = [each for each in range(purse + 1) if each + fee_points(terms, each, now) <= purse]
+    assert most_payable(hops, purse) == max(pays, default=0)
+    later = replace(now, at=now.at + 5)
+    worse = [each for each in pays if each + fee_points(terms, each, later) <= purse]
+    assert most_payable(hops, purse, [[Hop(terms, later)]]) == max(worse, default=0)
+
+
+def test_price__with_a_fee_by_the_point__burns_it_up_to_its_ceiling() -> None:
+    fee = PointsFee(Points(10), rate=Points(5), per=Points(100), ceiling=Points(40))
+    route = [hop(0, (1, 1), rules=Rules(fees=(fee,)))]
+    assert [price_route(route, each).fee_points for each in (1, 100, 101, 501, 9_999)] == [15, 15, 20, 40, 40]
+    assert price_route_for(route, 101).fee_points == 20
+    assert Path(route).carried == POINTS_MAX - 40

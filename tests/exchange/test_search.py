@@ -11,7 +11,7 @@ from exchange.passage import Lane, needed, through
 from exchange.path import HOPS_MAX
 from exchange.points import POINTS_MAX
 from exchange.routes import plain
-from exchange.search import Ahead, Asked, Back, Best, Level, Search
+from exchange.search import WORK_MAX, Ahead, Asked, Back, Best, Level, Search
 from tests.exchange.markets import build_market, random_terms
 
 SOURCES = ("prg_a", "prg_b", "prg_c")
@@ -19,7 +19,7 @@ DESTINATIONS = ("prg_x", "prg_y")
 
 
 def asked(market: Market) -> Asked:
-    return Asked(market, "prg_s", "prg_d", 1, plain, Best.POINTS, HOPS_MAX, 1)
+    return Asked(market, "prg_s", "prg_d", 1, plain, Best.POINTS, HOPS_MAX, 1, WORK_MAX)
 
 
 def market_between(random: Random, rich: float) -> Market:

@@ -1,5 +1,6 @@
 """Simulation: the very terms give back what was made, and other terms what they would have."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import pairwise
@@ -14,8 +15,8 @@ from exchange.explanation import Worth
 from exchange.points import MicroUnits, Points
 from exchange.pricing import Hop, Price, price_route
 from exchange.ratio import Ratio
-from exchange.rules import Bonus, Cap, MoneyFee, Period, PointsFee, Rules, Scope, Side, When
-from exchange.simulation import PERIODS, PastSwap, Report, in_force, simulate
+from exchange.rules import COUNTED, Bonus, Cap, MoneyFee, Period, PointsFee, Rules, Scope, Side, When
+from exchange.simulation import PastSwap, Report, in_force, simulate
 from exchange.situation import Situation, Usage
 from exchange.terms import Terms
 
@@ -65,8 +66,8 @@ class Till:
 
     def take(self, path: str, customer: str, at: int, tier: str | None, offered: int) -> None:
         hops = [
-            Hop(terms, self.situation(terms, customer, at, tier))
-            for terms in (self.terms[pair] for pair in pairwise(path))
+            Hop(terms, self.situation(terms, customer, at, tier if place == 0 else None))
+            for place, terms in enumerate(self.terms[pair] for pair in pairwise(path))
         ]
         try:
             priced = price_route(hops, offered)
@@ -88,9 +89,20 @@ class Till:
         self.made.append((made, priced))
 
     def situation(self, terms: Terms, customer: str, at: int, tier: str | None) -> Situation:
-        before = {each: self.used(terms, Cap(each, count=1), customer, at).count for each in PERIODS}
+        before = {each: self.used(terms, Cap(each, count=1), customer, at).count for each in COUNTED}
         caps = {cap: self.used(terms, cap, customer, at) for cap in terms.rules.caps if cap.per is not Period.TRANSFER}
-        return Situation(at, tier, before, caps)
+        had = {bonus.name: self.had(terms, bonus, customer, at) for bonus in terms.rules.bonuses if bonus.member_most}
+        return Situation(at, tier, before, caps, had)
+
+    def had(self, terms: Terms, bonus: Bonus, customer: str, at: int) -> int:
+        return sum(
+            granted.points
+            for made, priced in self.made
+            if made.customer == customer and same_period(made.at, at, bonus.member_per)
+            if made.path[-2:] == (terms.source, terms.destination)
+            for granted in priced.bonuses
+            if granted.name == bonus.name
+        )
 
     def used(self, terms: Terms, cap: Cap, customer: str, at: int) -> Usage:
         points, count = 0, 0
@@ -106,15 +118,21 @@ class Till:
 
 
 def counted_together(one: Terms, other: Terms, cap: Cap) -> bool:
-    if not cap.shared:
+    if (one.source, one.destination) == (other.source, other.destination) or not cap.shared:
         return (one.source, one.destination) == (other.source, other.destination)
     end = "source" if cap.side is Side.OUT else "destination"
     return getattr(one, end) == getattr(other, end) and one.rules.group == other.rules.group
 
 
 def same_period(one: int, other: int, period: Period) -> bool:
-    length = {Period.DAY: 10, Period.MONTH: 7, Period.YEAR: 4}[period]
-    written = [datetime.fromtimestamp(at, UTC).isoformat()[:length] for at in (one, other)]
+    format_ = {
+        Period.DAY: "%F",
+        Period.WEEK: "%G week %V",
+        Period.MONTH: "%Y-%m",
+        Period.YEAR: "%Y",
+        Period.EVER: "",
+    }[period]
+    written = [datetime.fromtimestamp(at, UTC).strftime(format_) for at in (one, other)]
     return written[0] == written[1]
 
 
@@ -122,25 +140,33 @@ whens = st.builds(
     When,
     tiers=st.sampled_from([frozenset[str](), frozenset({"gold"})]),
     at_least=st.sampled_from([None, Points(20)]),
-    nth_per=st.sampled_from(PERIODS),
+    nth_per=st.sampled_from(COUNTED),
     nth_from=st.integers(1, 3),
 )
 caps = st.builds(
     Cap,
-    per=st.sampled_from(PERIODS),
+    per=st.sampled_from(COUNTED),
     points=st.integers(20, 150).map(Points),
     count=st.sampled_from([None, 2, 4]),
     side=st.sampled_from(Side),
     scope=st.sampled_from(Scope),
     shared=st.booleans(),
 )
+flats = st.builds(
+    Bonus,
+    name=st.sampled_from(["more", "other"]),
+    flat=st.just(Points(3)),
+    when=whens,
+    member_most=st.integers(1, 8).map(Points),
+    member_per=st.sampled_from(COUNTED),
+)
 rules = st.builds(
     Rules,
     group=st.just("partners"),
     caps=st.lists(caps, max_size=2).map(tuple),
-    bonuses=st.lists(st.builds(Bonus, name=st.just("more"), flat=st.just(Points(3)), when=whens), max_size=1).map(
-        tuple
-    ),
+    bonuses=st.lists(
+        st.builds(Bonus, name=st.just("free"), flat=st.just(Points(3)), when=whens) | flats, max_size=1
+    ).map(tuple),
     fees=st.lists(
         st.builds(MoneyFee, currency=st.just("USD"), rate=st.just(MicroUnits(7)), when=whens), max_size=1
     ).map(tuple),
@@ -253,6 +279,39 @@ def test_simulate__a_shared_cap__counts_all_directions_of_the_group() -> None:
     terms = [terms_between("a", "b", rules=shared), terms_between("a", "c", rules=shared)]
     report = simulate([swap(100), swap(100, path="ac")], terms)
     assert [dict(one.refused) for one in report.paths] == [{}, {"over-cap": 1}]
+
+
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("group", [None, "rail"])
+def test_simulate__a_shared_cap__counts_what_its_direction_did_before_it_joined_the_group_and_nothing_twice(
+    side: Side, group: str | None
+) -> None:
+    before = terms_between("a", "b", rules=Rules(group=group))
+    shared = Rules(group="air", caps=(Cap(Period.YEAR, Points(150), side=side, shared=True),))
+    since = terms_between("a", "b", rules=shared, version=2, effective_at=MAY + DAY)
+    past = [swap(80), swap(30, MAY + DAY), swap(40, MAY + DAY), swap(1, MAY + DAY)]
+    assert only(simulate(past, [before, since])) == (3, 150, 150, {"over-cap": 1})
+
+
+GOLD = frozenset({"gold"})
+
+
+@pytest.mark.parametrize(
+    "rules_",
+    [
+        Rules(bonuses=(Bonus("status", flat=Points(5), when=When(tiers=GOLD)),)),
+        Rules(except_tiers=GOLD),
+        Rules(fees=(MoneyFee("USD", flat=MicroUnits(5), when=When(except_tiers=GOLD)),)),
+        Rules(caps=(Cap(Period.DAY, Points(99), tiers=GOLD),)),
+    ],
+)
+def test_simulate__a_tier__is_only_one_of_the_first_program(rules_: Rules) -> None:
+    """What a quote would have given: no program on the way says a tier of another's members."""
+    terms = [terms_between("a", "b"), terms_between("b", "c", rules=rules_)]
+    made = price_route([Hop(terms[0], Situation(MAY, "gold")), Hop(terms[1], Situation(MAY))], 100)
+    past = swap(100, path="abc", fees=made.fees)
+    assert made.amount_out == 100
+    assert simulate([replace(past, tier="gold")], terms).changes_nothing
 
 
 def test_simulate__a_cap_on_what_arrives__counts_bonuses() -> None:

@@ -35,9 +35,16 @@ def is_taken(terms: Terms, tier: str | None, amount: int) -> bool:
     return amount >= minimum and (amount - minimum) % terms.increment == 0
 
 
+def is_meant(tier: str | None, tiers: frozenset[str], except_tiers: frozenset[str]) -> bool:
+    """Whether a rule for some tiers, or for all but some, is for this member."""
+    if tier is None:
+        return not tiers
+    return tier in tiers if tiers else tier not in except_tiers
+
+
 def holds(when: When, amount: int, now: Situation) -> bool:
     """Whether a condition holds."""
-    if when.tiers and now.tier not in when.tiers:
+    if not is_meant(now.tier, when.tiers, when.except_tiers):
         return False
     if when.starts is not None and now.at < when.starts:
         return False
@@ -61,25 +68,34 @@ def bonus_of(terms: Terms, amount: int, now: Situation) -> int:
     applying = [each for each in terms.rules.bonuses if holds(each.when, amount, now)]
     base = base_of(terms, amount)
     rated = max([base, *(amount * b.ratio.to_units // b.ratio.from_units for b in applying if b.ratio is not None)])
-    alone = [_adds(b, amount, rated) for b in applying if b.ratio is None and b.group is None]
+    alone = [_adds(b, amount, rated, now) for b in applying if b.ratio is None and b.group is None]
     groups = {b.group for b in applying if b.group is not None}
-    best = [max(_adds(b, amount, rated) for b in applying if b.group == group) for group in groups]
+    best = [max(_adds(b, amount, rated, now) for b in applying if b.group == group) for group in groups]
     return rated - base + sum(alone) + sum(best)
 
 
-def _adds(bonus: Bonus, amount: int, rated: int) -> int:
+def _adds(bonus: Bonus, amount: int, rated: int, now: Situation) -> int:
     if bonus.share is not None:
         extra = rated * bonus.share.to_units // bonus.share.from_units
     elif bonus.per is not None:
         extra = sum(bonus.per.to_units for _ in range(bonus.per.from_units, amount + 1, bonus.per.from_units))
     else:
         extra = bonus.flat or 0
-    return extra if bonus.most is None or extra < bonus.most else bonus.most
+    if bonus.most is not None and bonus.most < extra:
+        extra = bonus.most
+    while bonus.member_most is not None and extra and now.had.get(bonus.name, 0) + extra > bonus.member_most:
+        extra -= 1
+    return extra
 
 
 def fee_points(terms: Terms, amount: int, now: Situation) -> int:
     """Points burned on top."""
-    return sum(fee.points for fee in _due(terms, amount, now) if isinstance(fee, PointsFee))
+    return sum(_points_of(fee, amount) for fee in _due(terms, amount, now) if isinstance(fee, PointsFee))
+
+
+def _points_of(fee: PointsFee, amount: int) -> int:
+    points = fee.points + sum(fee.rate for _ in range(0, amount, fee.per))
+    return points if fee.ceiling is None or points < fee.ceiling else fee.ceiling
 
 
 def fee_money(hops: Sequence[Hop], amount: int) -> dict[str, int]:
@@ -132,7 +148,7 @@ class Tried:
         for place, hop in enumerate(self.hops):
             arrives = self.total[amount] if place == len(self.hops) - 1 else before[place + 1]
             for cap in hop.terms.rules.caps:
-                if cap.tiers and hop.situation.tier not in cap.tiers:
+                if not is_meant(hop.situation.tier, cap.tiers, cap.except_tiers):
                     continue
                 if not _is_under(cap, hop.situation, before[place] if cap.side is Side.OUT else arrives):
                     return False

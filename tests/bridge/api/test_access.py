@@ -166,7 +166,11 @@ CALLS: dict[tuple[str, str], Call] = {
     ("get", "/v1/audit"): Call("read"),
     ("get", "/v1/events"): Call("read", owner=None),
     ("get", "/v1/status"): Call(None),
-    ("delete", "/v1/breaker"): Call("operator", owner=None),
+    ("post", "/v1/audit"): Call("operator", owner=None),
+    ("get", "/v1/breaker"): Call("operator", owner=None),
+    ("put", "/v1/breaker"): Call("operator", lambda _: {"reason": "table"}, owner=None),
+    ("delete", "/v1/breaker"): Call("operator", query=lambda _: {"reason": "table"}, owner=None),
+    ("get", "/v1/lanes"): Call("operator", owner=None),
 }
 ROUTES = sorted(CALLS)
 

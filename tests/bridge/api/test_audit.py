@@ -45,7 +45,7 @@ def test_audit__by_a_program__then_its_own_row_only(world: World) -> None:
 
 
 @contextmanager
-def _falsified(world: World, address: str, by: int) -> Iterator[None]:
+def falsified(world: World, address: str, by: int) -> Iterator[None]:
     def add(points: int) -> Any:
         change = account.update().where(account.c.address == bytes.fromhex(address[2:]))
         return world.service.writer.run(
@@ -64,7 +64,7 @@ def _falsified(world: World, address: str, by: int) -> Iterator[None]:
 def test_audit__of_a_false_ledger__then_names_the_account(world: World) -> None:
     member = world.books.member()
     world.final(world.books.earn(member["id"], 40)["id"])
-    with _falsified(world, member["account"], 7):
+    with falsified(world, member["account"], 7):
         verdict = world.books.get("/v1/audit").json()
         whole = world.operator.get("/v1/audit").json()
         elsewhere = world.coffee.get("/v1/audit").json()
@@ -82,7 +82,9 @@ def test_audit__of_a_false_ledger__then_names_the_account(world: World) -> None:
 
 def test_audit__without_a_chain__then_503_to_come_back(world: World) -> None:
     rpc = Rpc("http://127.0.0.1:9", timeout_s=0.5)
-    reconciler = Reconciler(database=world.service.database, rpc=rpc, clock=world.service.clock)
+    reconciler = Reconciler(
+        database=world.service.database, writer=world.service.writer, rpc=rpc, clock=world.service.clock
+    )
     with world.other(reconciler=reconciler) as caller:
         response = caller(world.books.key).get("/v1/audit")
     rpc.close()
@@ -93,7 +95,9 @@ def test_audit__without_a_chain__then_503_to_come_back(world: World) -> None:
 
 def test_audit__before_any_block_is_final__then_503_to_come_back(world: World, tmp_path: Path) -> None:
     young = Database.in_file(tmp_path / "young.sqlite3")
-    reconciler = Reconciler(database=young, rpc=world.service.rpc, clock=world.service.clock)
+    reconciler = Reconciler(
+        database=young, writer=world.service.writer, rpc=world.service.rpc, clock=world.service.clock
+    )
     with world.other(reconciler=reconciler) as caller:
         response = caller(world.books.key).get("/v1/audit")
     young.close()

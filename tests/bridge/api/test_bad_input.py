@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from exchange.eligibility import DAY_S
 from exchange.points import POINTS_MAX
 
 from .trio import Traveller, Trio
-from .world import problem, unique
+from .world import hasty_clock, problem, unique
 
 #: What a customer has: enough for each case.
 Case = Callable[[Trio, Traveller], Any]
@@ -128,6 +130,26 @@ def test_bad_input__behind_what_was_right__then_has_its_own_problem_and_changes_
 
     assert (refusal["field"], refusal.get("limit"), refusal.get("nearest")) == (field, limit, nearest)
     assert trio.world.ledger() == ledgers[-1]
+
+
+def test_bad_input__of_who_is_too_new__then_names_when_they_may_and_changes_nothing(trio: Trio) -> None:
+    """A member for 30 days, and linked for 90: both hold from the later moment on."""
+    who = trio.traveller()
+    asked = {"member_id": who.echo, "to_program_id": trio.alfa.id, "amount_in": 100}
+    trio.world.quiet()
+    before = trio.world.ledger()
+
+    refusal = problem(trio.tiered_to.post("/v1/quotes", asked), 409, "not-eligible")
+
+    assert (refusal["field"], refusal["limit"]) == ("amount_in", 90)
+    assert trio.world.ledger() == before
+    left_s = datetime.fromisoformat(refusal["nearest"]).timestamp() - hasty_clock() / 1000
+    assert 89 < left_s / DAY_S <= 90
+    with trio.world.later(left_s - 3_600) as caller:
+        refused_still = problem(caller(trio.tiered_to.key).post("/v1/quotes", asked), 409, "not-eligible")
+        assert refused_still["nearest"] == refusal["nearest"]
+    with trio.world.later(left_s + 1) as caller:
+        problem(caller(trio.tiered_to.key).post("/v1/quotes", asked), 409, "insufficient-points")
 
 
 def test_cap__raced_for_by_many__then_is_promised_once(trio: Trio) -> None:

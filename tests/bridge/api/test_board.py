@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from bridge.store import terms
+from bridge.store.terms import Elsewhere, Proposal
+
 from .trio import Trio
 from .world import problem
 
@@ -74,6 +77,22 @@ def test_board__of_a_direction_with_changes__then_says_from_what_to_what_and_whe
     world.terms_in(first["id"], "suspended")
     closed = _board(trio, trio.charlie.id)["BRAV"]["out"]
     assert (closed["state"], closed["coming"]) == ("suspended", None)
+
+
+def test_board__of_terms_adopted_past_the_service__then_shows_them_as_what_nobody_is_quoted(trio: Trio) -> None:
+    who, writer, now_ms = trio.traveller(points=0), trio.world.service.writer, trio.world.service.clock()
+    agreed = Proposal(trio.charlie.id, trio.alfa.id, 9, 1, 1, 1, 0, "USD", trio.charlie.id)
+    at = Elsewhere(version=1, effective_ms=now_ms, block=1, block_ms=now_ms)
+    row = writer.run(lambda connection: terms.adopted_elsewhere(connection, agreed, at))
+    try:
+        shown = _board(trio, trio.charlie.id)["ALFA"]["out"]
+        wanted = {"member_id": who.charlie, "to_program_id": trio.alfa.id, "amount_in": 30}
+        refused = trio.charlie.post("/v1/quotes", wanted)
+    finally:
+        writer.run(lambda connection: terms.forget_above(connection, 0))
+
+    assert (shown["terms_id"], shown["state"]) == (row.id, "foreign")
+    assert "past this service" in problem(refused, 409, "direction-closed")["detail"]
 
 
 def test_board__of_no_program__then_404(trio: Trio) -> None:

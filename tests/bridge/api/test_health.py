@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from bridge.chain.rpc import Rpc
+from bridge.store import chainstate
 
-from .world import World
+from .world import World, problem
 
-CHECKS = ["ledger", "chain", "follower", "exchange", "signers", "breaker", "limits"]
+CHECKS = ["ledger", "recovery", "chain", "follower", "exchange", "signers", "breaker", "limits"]
 
 
 def _failing(answer: Any) -> list[str]:
@@ -38,9 +39,25 @@ def test_readyz__while_the_breaker_is_open__then_503_with_the_reason(world: Worl
 
     assert _failing(answer) == ["breaker"]
     told = {check["name"]: check["detail"] for check in answer.json()["checks"]}
-    assert told["breaker"] == "stopped by a test"
-    assert status["posting"]["breaker"] == {"reason": "stopped by a test"}
+    assert told["breaker"] == "by-hand: stopped by a test"
+    stopped = status["posting"]["breaker"]
+    assert (stopped["alarm"], stopped["reason"]) == ("by-hand", "stopped by a test") and stopped["since"]
     assert _failing(world.caller(None).get("/readyz")) == []
+
+
+def test_writes__while_the_ledger_recovers__then_503_and_reads_go_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.service.recovery, "active", True)
+    monkeypatch.setattr(world.service.recovery, "step", lambda: False)
+    writer = world.service.writer
+    writer.run(lambda connection: chainstate.begin_recovery(connection, "restored from a copy", world.service.clock()))
+    try:
+        assert _failing(world.caller(None).get("/readyz")) == ["recovery"]
+        problem(world.coffee.post("/v1/members", {"member_number": "late"}), 503, "recovering")
+        assert world.coffee.get("/v1/members").status_code == 200
+    finally:
+        writer.run(lambda connection: chainstate.end_recovery(connection, world.service.clock()))
 
 
 def test_readyz__after_a_bug__then_503(world: World) -> None:
@@ -67,11 +84,10 @@ def test_breaker__when_an_operator_resets_it__then_posting_goes_on(world: World)
     with world.posting_stopped():
         world.coffee.earn(member["id"], 1)
         assert world.coffee.get("/v1/status").json()["posting"]["accepted_waiting"] == 1
-        assert world.operator.send("DELETE", "/v1/breaker").status_code == 204
+        assert world.operator.send("DELETE", "/v1/breaker?reason=mended&seen=999999").status_code == 204
         assert world.coffee.get("/v1/status").json()["posting"]["breaker"] is None
         world.quiet()
         assert world.coffee.get(f"/v1/members/{member['id']}/balance").json()["posted"] == 1
-        assert world.operator.send("DELETE", "/v1/breaker").status_code == 204, "a closed one stays closed"
 
 
 def test_status__then_tells_where_things_stand(world: World) -> None:
@@ -84,6 +100,8 @@ def test_status__then_tells_where_things_stand(world: World) -> None:
     after = world.coffee.get("/v1/status").json()
 
     assert waiting["posting"]["accepted_waiting"] == 1 and waiting["posting"]["oldest_waiting_s"] >= 0
+    reconciled = after["posting"].pop("reconciled")
+    assert reconciled["differences"] == 0 and reconciled["block"] > 0
     assert after["posting"] == {
         "accepted_waiting": 0,
         "batches_in_flight": 0,

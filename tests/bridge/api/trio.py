@@ -12,6 +12,8 @@ from .world import Program, World, unique
 #: Points of ALFA that a customer has, final on the chain.
 TRIO_POINTS = 20_000
 LEAST = 1_000
+#: Who may swap from ECHO: older members with older links than any traveller.
+SETTLED = {"member_min_days": 30, "linked_min_days": 90}
 RULES = {
     "bonuses": [{"name": "big swap", "share": "20%", "when": {"at_least": LEAST}}],
     "fees": [{"points": 5}, {"flat": "USD 0.5"}],
@@ -26,6 +28,8 @@ class Traveller:
     alfa: str
     bravo: str
     charlie: str
+    #: in the program that `Trio.tiered_to` is
+    echo: str
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Trio:
         assert self.alfa.post("/v1/links", {"codes": codes}).status_code == 201
         if points:
             self.alfa.earn(ids[0], points, wait_s=30)
-        return Traveller(*ids[:3])
+        return Traveller(*ids[:3], echo=ids[4])
 
     def quote(self, who: Traveller, **more: Any) -> Any:
         """Ask for a quote from ALFA to CHAR."""
@@ -75,6 +79,7 @@ def make_trio(world: World) -> Trio:
     assert alfa.post(f"/v1/terms/{closed['id']}/suspend").status_code == 202
     world.terms_in(closed["id"], "suspended")
     world.agree(alfa, echo, rules={"tiers": ["gold"]})
+    world.agree(echo, alfa, rules={"eligible": SETTLED})
     return Trio(
         world,
         alfa,

@@ -43,6 +43,25 @@ def test_encode_settle__of_any_path__equals_web3(hops: int, words: bytes) -> Non
     assert ours == by_web3("PointsExchange", "settle", checksummed(*path), versions, 3, 1_800_000_000, split(words))
 
 
+@pytest.mark.parametrize("words", [MANY_WORDS[:32], MANY_WORDS], ids=["one", "many"])
+def test_decode__of_our_own_calls__gives_what_was_encoded(words: bytes) -> None:
+    assert contracts.decode_post(contracts.encode_post(7, 9, words)) == (7, 9, words)
+    path = (ONE, TWO, THREE)
+    assert contracts.decode_settle(contracts.encode_settle(path, [4, 5], 7, 9, words)) == (path, (4, 5), 7, 9, words)
+
+
+@pytest.mark.parametrize("decode", [contracts.decode_post, contracts.decode_settle])
+def test_decode__of_anything_else__is_none(decode: Callable[[bytes], object]) -> None:
+    """Anybody may call a contract with anything: what cannot be read is told, and breaks nothing."""
+    post = contracts.encode_post(7, 9, MANY_WORDS[:64])
+    settle = contracts.encode_settle((ONE, TWO), [4], 7, 9, MANY_WORDS[:64])
+    other = settle if decode is contracts.decode_post else post
+    assert decode(other) is None
+    for call in (post, settle):
+        assert not any(decode(call[:end]) for end in range(len(call)))
+        assert not any(decode(call[:4] + b"\xff" * length) for length in range(400))
+
+
 PAIR = (ONE, TWO)
 TERMS = contracts.TermsOnChain(from_units=3, to_units=2, price=10**6, managed_cap=10**7, wallet_cap=0)
 TERMS_VALUES = (3, 2, 10**6, 10**7, 0)
@@ -54,6 +73,8 @@ TOKEN_CALLS: list[tuple[Callable[[], bytes], str, list[Any]]] = [
     (lambda: contracts.encode_balance_of(ONE), "balanceOf", checksummed(ONE)),
     (contracts.encode_total_supply, "totalSupply", []),
     (contracts.encode_sequence, "sequence", []),
+    (contracts.encode_name, "name", []),
+    (contracts.encode_symbol, "symbol", []),
     (lambda: contracts.encode_limit_of(contracts.Limit.RELEASE), "limitOf", [2]),
     (lambda: contracts.encode_wallet_of(REFERENCE), "walletOf", [REFERENCE]),
     (lambda: contracts.encode_is_wallet(ONE), "isWallet", checksummed(ONE)),
@@ -99,6 +120,10 @@ EXCHANGE_CALLS: list[tuple[Callable[[], bytes], str, list[Any]]] = [
     (lambda: contracts.encode_used_of(*PAIR), "usedOf", checksummed(*PAIR)),
     (lambda: contracts.encode_sequence_of(PATH_ID), "sequenceOf", [PATH_ID]),
     (contracts.encode_operator, "operator", []),
+    *(
+        ((lambda place=place: contracts.encode_times()[place]), function, [])
+        for place, function in enumerate(("delay", "notice", "longestQuote", "longestBatch", "capPeriod"))
+    ),
     (lambda: contracts.encode_announce(CALL), "announce", [CALL]),
     (lambda: contracts.encode_withdraw(CALL), "withdraw", [CALL]),
     (lambda: contracts.encode_set_standby(ONE), "setStandby", checksummed(ONE)),
@@ -201,6 +226,11 @@ def outputs(contract: str, function: str) -> list[str]:
     (entry,) = [each for each in artifact(contract).entries("function") if each["name"] == function]
     given = entry["outputs"]
     return [each["name"] for each in (given[0].get("components") or given)]
+
+
+@pytest.mark.parametrize("text", ["", "Points", "x" * 32, "Ünïcode, longer than one word of the chain"])
+def test_decode_text__of_an_answer__gives_the_text(text: str) -> None:
+    assert contracts.decode_text(abi_encode(["string"], [text])) == text
 
 
 def test_decode_terms__of_an_answer__has_its_fields_in_the_abis_order() -> None:

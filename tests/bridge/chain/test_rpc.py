@@ -56,6 +56,17 @@ def test_raw_transaction__of_a_mined_one__is_what_was_sent(rpc: Rpc, sender: Sen
     assert rpc.raw_transactions([transaction_hash, b"\x01" * 32]) == [raw, None]
 
 
+def test_calls_in__a_block__are_its_transactions_with_who_sent_them(rpc: Rpc, sender: Sender) -> None:
+    made = [sender.send(to, data, gas) for to, data, gas in ((ANYBODY, b"", 21_000), (None, ECHO, 200_000))]
+    found = [rpc.calls_in(receipt.block_hash) or [] for receipt in made]
+    assert [[one.transaction_hash for one in each] for each in found] == [[one.transaction_hash] for one in made]
+    (plain,), (creation,) = found
+    assert (plain.to, plain.data, creation.to, creation.data) == (ANYBODY, b"", None, ECHO)
+    assert plain.sender == creation.sender and creation.nonce == plain.nonce + 1
+    assert rpc.transaction_count(plain.sender) == creation.nonce + 1
+    assert rpc.calls_in(b"\x01" * 32) is None
+
+
 def test_send_raw__a_second_time__is_refused_with_the_nodes_words(rpc: Rpc, sender: Sender) -> None:
     raw, _ = sender.signed(ANYBODY)
     rpc.send_raw(raw)

@@ -35,6 +35,7 @@ print("\\nHEAVY", [name for name in {heavy!r} if name in sys.modules], "CODE", c
         ("board", "A"),
         ("demo", "--help"),
         ("config", "show"),
+        ("rebuild", "ledger", "--help"),
     ],
 )
 def test_command__that_only_asks__then_imports_nothing_heavy(arguments: tuple[str, ...], tmp_path: object) -> None:

@@ -120,6 +120,21 @@ def test_check__of_a_ratio_whose_inverse_is_nearer_to_the_one_before__then_asks_
     assert sarraf("terms", "check", file(confirmed)).code == 0
 
 
+def test_check__of_terms_open_to_wallets_with_rules_that_hold_on_no_chain__then_is_an_error(
+    sarraf: Sarraf, file: Write
+) -> None:
+    text = """terms:
+  - {from: Alpha, to: Beta, ratio: "3:1", wallet_cap: 100}
+  - {from: Beta, to: Alpha, ratio: "1:2", wallet_cap: 100, tiers: [gold], fees: [{points: 5}]}
+"""
+    (finding,) = sarraf("terms", "check", file(text), "--json").json["findings"]
+
+    assert (finding["severity"], finding["type"], finding["line"]) == ("error", "invalid-terms", 3)
+    assert (finding["field"], finding["limit"], finding["nearest"]) == ("wallet_cap", 0, 0)
+    assert finding["detail"].endswith("cannot hold them to tiers, fees")
+    assert sarraf("terms", "check", file(text.replace("wallet_cap: 100, tiers", "tiers"))).code == 0
+
+
 def test_check__where_splitting_pays__then_says_so_with_an_example(sarraf: Sarraf, file: Write) -> None:
     text = """terms:
   - from: Alpha

@@ -6,6 +6,7 @@ from bridge.forms.spelling import MOMENT_MAX
 from exchange.points import MICRO_UNITS_MAX, POINTS_MAX, MicroUnits, Points
 from exchange.rules import (
     COUNT_MAX,
+    COUNTED,
     DAYS_MAX,
     FEE_MAX,
     Bonus,
@@ -29,7 +30,8 @@ from tests.exchange.strategies import amounts, ratios
 NAMES = st.sampled_from(["A", "gold", "a b", "ذهب", "yes", "1", "{x}", "x" * 64])
 TIERS = st.frozensets(NAMES, max_size=3)
 DAYS = st.integers(0, DAYS_MAX)
-RUNNING = st.sampled_from([Period.DAY, Period.MONTH, Period.YEAR])
+RUNNING = st.sampled_from(COUNTED)
+FOR_TIERS = st.one_of(st.fixed_dictionaries({"tiers": TIERS}), st.fixed_dictionaries({"except_tiers": TIERS}))
 
 
 def moments() -> st.SearchStrategy[int]:
@@ -43,7 +45,7 @@ def whens(draw: st.DrawFn) -> When:
     per = draw(st.none() | RUNNING)
     nth_from = 1 if per is None else draw(st.integers(1, COUNT_MAX))
     return When(
-        tiers=draw(TIERS),
+        **draw(FOR_TIERS),
         starts=draw(st.sampled_from([None, starts])),
         ends=draw(st.sampled_from([None, ends])),
         at_least=draw(st.none() | amounts()),
@@ -65,7 +67,7 @@ def caps(draw: st.DrawFn) -> Cap:
         side=draw(st.sampled_from(Side)),
         scope=draw(st.sampled_from(Scope)),
         shared=draw(st.booleans()),
-        tiers=draw(TIERS),
+        **draw(FOR_TIERS),
     )
 
 
@@ -73,6 +75,7 @@ def caps(draw: st.DrawFn) -> Cap:
 def bonuses(draw: st.DrawFn, name: str) -> Bonus:
     kind = draw(st.sampled_from(["ratio", "share", "per", "flat"]))
     bounded = kind != "ratio"
+    member_most = draw(st.none() | amounts()) if bounded else None
     percents = st.builds(
         lambda places, most: ratios(most).map(lambda each: type(each)(Points(100 * 10**places), each.to_units)),
         st.integers(0, 12),
@@ -87,13 +90,18 @@ def bonuses(draw: st.DrawFn, name: str) -> Bonus:
         when=draw(whens()),
         group=draw(st.none() | NAMES) if bounded else None,
         most=draw(st.none() | amounts()) if bounded else None,
+        member_most=member_most,
+        member_per=Period.EVER if member_most is None else draw(RUNNING),
     )
 
 
 @st.composite
 def fees(draw: st.DrawFn) -> Fee:
     if draw(st.booleans()):
-        return PointsFee(draw(amounts()), draw(whens()))
+        points, rate = draw(st.sampled_from([(1, 0), (0, 1), (1, 1)]))
+        points, rate = (each and draw(amounts()) for each in (points, rate))
+        per = draw(amounts()) if rate else Points(1)
+        return PointsFee(Points(points), draw(whens()), Points(rate), per, draw(st.none() | amounts()))
     micro = st.integers(0, FEE_MAX).map(MicroUnits)
     flat, rate = draw(micro), draw(micro)
     return MoneyFee(
@@ -117,7 +125,7 @@ def received(draw: st.DrawFn) -> Received:
 def eligible(draw: st.DrawFn) -> Eligible:
     age_min = draw(DAYS)
     age_max = draw(st.none() | st.integers(age_min, DAYS_MAX))
-    return Eligible(age_min, age_max, draw(DAYS), draw(st.booleans()))
+    return Eligible(age_min, age_max, draw(DAYS), draw(st.booleans()), draw(DAYS), draw(DAYS))
 
 
 @st.composite
@@ -132,7 +140,7 @@ def rules(draw: st.DrawFn) -> Rules:
         rounding=draw(st.sampled_from(Rounding)),
         blocks=draw(st.booleans()),
         minimums=tuple(minimums[: draw(st.integers(0, 2))]),
-        tiers=draw(TIERS),
+        **draw(FOR_TIERS),
         group=draw(NAMES),
         caps=tuple(draw(st.lists(caps(), max_size=2))),
         bonuses=tuple(draw(bonuses(name)) for name in names),

@@ -25,7 +25,7 @@ def terms_of(*lines: str) -> Terms:
 
 
 def out_of(terms: Terms, amount: int, day: str = "2026-03-01", tier: str | None = None, before: int = 0) -> int:
-    made = {Period.YEAR: before, Period.MONTH: before, Period.DAY: 0}
+    made = {Period.EVER: before, Period.YEAR: before, Period.MONTH: before, Period.WEEK: 0, Period.DAY: 0}
     return price(terms, amount, Situation(at=moment_of(day), tier=tier, before=made)).amount_out
 
 
@@ -133,6 +133,34 @@ def test_fee__of_money_by_rate_with_a_flat_part_and_a_ceiling() -> None:
     assert due == [2_500_000, 2_500_000, 3_000_000, 10_000_000, 10_000_000, 10_000_000]
 
 
+def test_fee__of_points_by_rate_for_all_but_some_tiers() -> None:
+    terms = terms_of(
+        "ratio: 1:1", "fees: [{points: 5, points_rate: 2, per: 100, points_ceiling: 50, when: {except_tiers: [gold]}}]"
+    )
+    due = [price(terms, each).fee_points for each in (1, 100, 101, 2_200, 2_201, 9_999)]
+    assert due == [7, 7, 9, 49, 50, 50]
+    assert [price(terms, 100, Situation(tier=tier)).fee_points for tier in ("gold", "silver")] == [0, 7]
+
+
+def test_access__for_all_but_some_tiers_is_for_members_of_none_too() -> None:
+    terms = terms_of("ratio: 1:1", "except_tiers: [basic]")
+    assert [out_of(terms, 10, tier=tier) for tier in (None, "gold")] == [10, 10]
+    with pytest.raises(DirectionClosed, match="in no tier of basic") as refusal:
+        out_of(terms, 10, tier="basic")
+    assert (refusal.value.limit, refusal.value.nearest) == ("basic", None)
+
+
+def test_bonus__of_which_one_member_gets_so_much_ever() -> None:
+    terms = terms_of(
+        "ratio: 1:1", 'bonuses: [{name: first, share: "50%", member_most: 60, when: {nth_per: ever, nth_to: 2}}]'
+    )
+    situations = (
+        Situation(had={"first": had}, before={Period.EVER: before})
+        for had, before in ((0, 0), (50, 1), (60, 1), (0, 2))
+    )
+    assert [price(terms, 100, each).amount_out for each in situations] == [150, 110, 100, 100]
+
+
 def test_example_of_all_kinds__prices_as_its_comments_say() -> None:
     file = load(EXAMPLES / "kinds_of_rules.yaml")
     assert len(file.terms()) == 6 and len(file.limits()) == 1
@@ -144,10 +172,12 @@ def test_example_of_all_kinds__prices_as_its_comments_say() -> None:
 
     assert [out("Sunny Grocery", "Blue Air", 1_999, day) for day in ("2026-04-30", "2026-05-01")] == [800, 500]
     assert [out("Blue Air", "Harbour Hotels", 20_000, tier=tier) for tier in (None, "silver", "gold")] == [
-        40_000 + 6_000 + 5_000,
-        40_000 + 6_000 + 5_000 + 2_000,
-        40_000 + 6_000 + 5_000 + 4_000,
+        40_000 + 6_000 + 5_000 + 5_000,
+        40_000 + 6_000 + 5_000 + 5_000 + 2_000,
+        40_000 + 6_000 + 5_000 + 5_000 + 4_000,
     ]
+    assert out("Blue Air", "Harbour Hotels", 10_000, before=2) == out("Blue Air", "Harbour Hotels", 10_000) == 27_000
+    assert out("Blue Air", "Harbour Hotels", 10_000, before=3) == 23_000
     assert [out("Blue Air", "Sunny Grocery", 1_000, before=each) for each in (1, 2)] == [1_000, 500]
     assert out("Harbour Hotels", "Blue Air", 10_000) == 11_000
     result = price(in_force(file, "Harbour Hotels", "Sunny Grocery").terms(), 3_500, Situation(tier="silver"))

@@ -1,5 +1,7 @@
 """Spellings: texts become whole numbers exactly, and are written back as what reads the same."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,6 +54,28 @@ def test_ratio__as_it_is_published__is_two_whole_numbers(text: str, units: tuple
 def test_ratio__that_is_none__is_refused(text: object) -> None:
     with pytest.raises(InvalidRatio):
         ratio_of(text)
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "nearest"),
+    [
+        (ratio_of, "0:1", "1:1"),
+        (ratio_of, "0:999999999999999", f"1:{POINTS_MAX}"),
+        (ratio_of, "2:0.0", "2:1"),
+        (ratio_of, "999999999999999:1", f"{POINTS_MAX}:1"),
+        (ratio_of, "999999999999999.5:1", f"{POINTS_MAX}:2"),
+        (row_of, "0:5", "1:5"),
+        (share_of, "0.00%", "0.01%"),
+        (share_of, "999999999999999%", f"{POINTS_MAX}%"),
+    ],
+)
+def test_ratio__beyond_its_bounds__is_told_the_nearest_as_it_is_written(
+    read: Callable[[object], Ratio], text: str, nearest: str
+) -> None:
+    with pytest.raises(InvalidRatio) as refusal:
+        read(text)
+    assert refusal.value.nearest == nearest
+    assert read(nearest)
 
 
 def test_row__keeps_its_numbers_and_has_no_decimals() -> None:
@@ -108,7 +132,14 @@ def test_money__is_written_as_people_do() -> None:
 def test_money__that_is_none__is_refused(text: object) -> None:
     with pytest.raises(InvalidTerms) as refusal:
         money_of(text)
-    assert refusal.value.nearest == "SGD 27.25"
+    assert refusal.value.nearest == {"usd 1": "USD 1"}.get(str(text))
+
+
+@pytest.mark.parametrize(("text", "nearest"), [("0.01 USD", "USD 0.01"), ("5 eur", "EUR 5"), ("EUR", None)])
+def test_money__in_another_order_or_small_letters__is_told_as_it_is_written(text: str, nearest: str | None) -> None:
+    with pytest.raises(InvalidTerms) as refusal:
+        money_of(text)
+    assert refusal.value.nearest == nearest
     assert DECIMALS_MAX == 6
 
 
@@ -144,6 +175,29 @@ def test_moment__is_a_day_in_utc_or_has_its_zone() -> None:
     ],
 )
 def test_moment__that_is_none__is_refused(text: object) -> None:
+    with pytest.raises(InvalidTerms):
+        moment_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "nearest"),
+    [
+        ("2026-02-30", "2026-02-28"),
+        ("2028-02-30", "2028-02-29"),
+        ("2026-04-31T10:00:00+08:00", "2026-04-30T10:00:00+08:00"),
+        ("2026-04-00", "2026-04-01"),
+        ("1500-02-30", "1970-01-01"),
+        ("1969-12-31", "1970-01-01"),
+        ("9999-12-31T23:59:59-01:00", "9999-12-31T23:59:59Z"),
+        ("2026-02-30T25:00:00Z", None),
+        ("2026-02-03T25:00:00Z", None),
+        ("2026-13-01", None),
+        ("0000-02-30", None),
+        ("23.2.2026", None),
+    ],
+)
+def test_moment__that_no_calendar_has__is_told_the_nearest_where_there_is_one(text: str, nearest: str | None) -> None:
     with pytest.raises(InvalidTerms) as refusal:
         moment_of(text)
-    assert refusal.value.nearest is not None
+    assert refusal.value.nearest == nearest
+    assert nearest is None or moment_of(nearest) >= 0

@@ -9,7 +9,9 @@ from bridge.chain.finality import FinalityRule
 from bridge.posting.follower import Follower
 from bridge.posting.poster import Pace, Poster
 from bridge.posting.reconciler import Reconciler
-from bridge.store import chainstate, programs
+from bridge.posting.recovery import Recovery
+from bridge.posting.submitter import GWEI, FeeRules, Submitter
+from bridge.store import breaker, programs
 from bridge.store.members import Member
 from bridge.store.programs import Program
 from bridge.store.terms import TermsRow
@@ -24,6 +26,7 @@ __all__ = ["air", "box", "car", "ledger", "open_ledger", "template"]
 
 BATCH_LIFE_S = 120
 LINGER_MS = 0
+RULES = FeeRules(replace_after_ms=30_000, fee_max_wei=500 * GWEI, low_funds_wei=10**16)
 
 
 class Office:
@@ -34,6 +37,8 @@ class Office:
         self.chain = FakeChain(hash_of(0), lambda: of.now_ms)
         self.writer = LedgerWriter(of.database)
         self.finality = FinalityRule.parse(finality)
+        self.rules = RULES
+        self.own_chain = False
         self.begin()
 
     def begin(self) -> None:
@@ -47,20 +52,37 @@ class Office:
             journal=True,
             guard=threading.Lock(),
         )
-        self.poster = Poster(
+        self.submitter = Submitter(
             database=self.ledger.database,
             writer=self.writer,
             rpc=self.chain,
             keystore=FakeKeystore(),
             clock=lambda: self.ledger.now_ms,
             chain_id=31337,
+            rules=self.rules,
+        )
+        self.poster = Poster(
+            database=self.ledger.database,
+            writer=self.writer,
+            rpc=self.chain,
+            submitter=self.submitter,
+            clock=lambda: self.ledger.now_ms,
             pace=Pace(LINGER_MS, BATCH_LIFE_S),
         )
-        self.reconciler = Reconciler(database=self.ledger.database, rpc=self.chain, clock=lambda: self.ledger.now_ms)
+        self.reconciler = Reconciler(
+            database=self.ledger.database, writer=self.writer, rpc=self.chain, clock=lambda: self.ledger.now_ms
+        )
+        self.recovery = Recovery(
+            database=self.ledger.database,
+            writer=self.writer,
+            rpc=self.chain,
+            clock=lambda: self.ledger.now_ms,
+            own_chain=self.own_chain,
+        )
 
     @property
     def breaker(self) -> str | None:
-        return self.ledger.ask(chainstate.breaker_reason)
+        return self.ledger.ask(breaker.reason)
 
     def mine(self, blocks: int = 1) -> None:
         """Blocks with all that was sent, taken in."""

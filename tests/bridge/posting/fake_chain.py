@@ -12,6 +12,7 @@ from typing import Any
 
 from bridge.chain import contracts
 from bridge.chain.abi import encode_values, selector
+from bridge.chain.bloom import bloom_of
 from bridge.chain.contracts import NOBODY, Bounds, Limit
 from bridge.chain.errors import ChainUnreachable, RpcRefused
 from bridge.chain.events import (
@@ -27,7 +28,7 @@ from bridge.chain.events import (
     topic_of,
 )
 from bridge.chain.keystore import Signed
-from bridge.chain.rpc import Block, BlockId, Log, Receipt, Rpc
+from bridge.chain.rpc import Block, BlockId, Log, MinedCall, Receipt, Rpc, SentCall
 from bridge.chain.transactions import TransactionFields
 from exchange.points import Points
 from exchange.ratio import Ratio
@@ -45,6 +46,10 @@ WIDE = Bounds(2**48 - 1, 10**6)
 CREDIT_LIMIT_MICRO = 10**12
 MANAGED_CAP = 10**7
 CAP_PERIOD_S = 86_400
+BASE_FEE_WEI = 10**9
+PLENTY_WEI = 10**24
+#: How much more a transaction must offer than the one of its nonce that waits, in percent.
+BUMP_PERCENT = 10
 
 
 def revert_of(error: str, *numbers: int) -> bytes:
@@ -64,6 +69,10 @@ class FakeKeystore:
             "nonce": fields.nonce,
             "to": None if fields.to is None else fields.to.hex(),
             "data": fields.data.hex(),
+            "gas": fields.gas,
+            "value": fields.value,
+            "max_fee": fields.fees.max_fee,
+            "tip": fields.fees.priority_fee,
         }
         raw = json.dumps(told).encode()
         return Signed(raw, digest(raw))
@@ -133,8 +142,19 @@ class FakeChain(Rpc):
         self.refused: set[bytes] = set()
         #: how many blocks above the genesis the node shows, None for all
         self.shown: int | None = None
+        #: the block that the node calls final, where the rule asks for it by that name
+        self.finalized = 0
+        #: whether the index of logs lags behind the blocks
+        self.logs_lag = False
         self.down = False
         self.refuses_to_take: str | None = None
+        #: what the next block asks for a unit of gas: what offers less waits
+        self.base_fee_wei = BASE_FEE_WEI
+        #: gas money of the accounts that do not have plenty
+        self.funds: dict[bytes, int] = {}
+        #: how many transactions the mempool holds, None for any number; whether it takes none behind a gap
+        self.pool_max: int | None = None
+        self.takes_no_gaps = False
         start = Block(0, genesis, bytes(32), clock() // 1000, 0, 30_000_000, 10**9, ())
         self.blocks = [Mined(start, [], [], [], State())]
 
@@ -166,13 +186,20 @@ class FakeChain(Rpc):
             self.clock() // 1000,
             0,
             30_000_000,
-            10**9,
+            self.base_fee_wei,
             tuple(digest(one) for one in mined.raw),
+            bloom_of({log.address for log in mined.logs}),
         )
         self.blocks.append(mined)
         for one in mined.raw:
             self.mempool.pop(digest(one), None)
         return mined.block
+
+    def foreign(self, sender: bytes, to: bytes = NOBODY, data: bytes = b"") -> bytes:
+        """A transaction that somebody else signs with this account's key, under its next nonce."""
+        nonce = self.state.nonces[sender]
+        told = {"from": sender.hex(), "nonce": nonce, "to": to.hex(), "data": data.hex(), "value": 0}
+        return json.dumps(told | {"gas": 21_000, "max_fee": 10**15, "tip": 10**15}).encode()
 
     def reorganise(self, depth: int, *, forget: bool = True) -> None:
         """Take the newest blocks away; the node forgets their transactions, or keeps them for the next block."""
@@ -184,7 +211,7 @@ class FakeChain(Rpc):
     def _minable(self, state: State, waiting: Sequence[bytes]) -> bytes | None:
         for one in waiting:
             told = json.loads(one)
-            if state.nonces[bytes.fromhex(told["from"])] == told["nonce"]:
+            if state.nonces[bytes.fromhex(told["from"])] == told["nonce"] and told["max_fee"] >= self.base_fee_wei:
                 return one
         return None
 
@@ -193,7 +220,7 @@ class FakeChain(Rpc):
         sender, transaction_hash = bytes.fromhex(told["from"]), digest(raw)
         mined.state.nonces[sender] += 1
         before = mined.state.copy()
-        created = None
+        created, logged = None, len(mined.logs)
         try:
             if transaction_hash in self.refused:
                 raise Reverted
@@ -208,7 +235,8 @@ class FakeChain(Rpc):
         except Reverted:
             mined.state, status = before, 0
         mined.raw.append(raw)
-        mined.receipts.append(Receipt(transaction_hash, status, GAS_USED, 1, block_hash, number, created))
+        loggers = frozenset(log.address for log in mined.logs[logged:])
+        mined.receipts.append(Receipt(transaction_hash, status, GAS_USED, 1, block_hash, number, created, loggers))
 
     # -- the contracts --------------------------------------------------------------------------
 
@@ -353,10 +381,13 @@ class FakeChain(Rpc):
         visible = self._visible()
         if isinstance(block, int):
             return visible[block].block if block < len(visible) else None
+        if block == "finalized":
+            return visible[self.finalized].block
         return visible[-1].block
 
     def logs(self, block_hash: bytes, addresses: Sequence[bytes]) -> list[Log]:
-        return [log for log in self._by_hash(block_hash).logs if log.address in addresses]
+        logs = [] if self.logs_lag else self._by_hash(block_hash).logs
+        return [log for log in logs if log.address in addresses]
 
     def receipts(self, transaction_hashes: Sequence[bytes]) -> list[Receipt | None]:
         known = {one.transaction_hash: one for mined in self._visible() for one in mined.receipts}
@@ -366,16 +397,51 @@ class FakeChain(Rpc):
         known = {digest(one): one for mined in self._visible() for one in mined.raw}
         return [known.get(each) for each in transaction_hashes]
 
+    def sent_calls(self, transaction_hashes: Sequence[bytes]) -> list[SentCall | None]:
+        return [None if raw is None else _sent_call(raw) for raw in self.raw_transactions(transaction_hashes)]
+
+    def calls_in(self, block_hash: bytes) -> list[MinedCall] | None:
+        found = next((mined for mined in self._visible() if mined.block.hash == block_hash), None)
+        return None if found is None else [_mined_call(raw) for raw in found.raw]
+
     def send_raw(self, raw: bytes) -> None:
         if self.down:
             raise ChainUnreachable("The node is down.")
         self.on_send(raw)
         self.sent.append(raw)
-        if self.refuses_to_take is not None:
-            raise RpcRefused(-32000, self.refuses_to_take, method="eth_sendRawTransaction")
-        if digest(raw) in self.mempool:
-            raise RpcRefused(-32000, "already known", method="eth_sendRawTransaction")
+        refusal = self.refuses_to_take or self._refusal(raw)
+        if refusal is not None:
+            raise RpcRefused(-32000, refusal, method="eth_sendRawTransaction")
+        told = json.loads(raw)
+        for known, other in self._waiting(told["from"]).items():
+            if other["nonce"] == told["nonce"]:
+                del self.mempool[known]
         self.mempool[digest(raw)] = raw
+
+    def _waiting(self, sender: str) -> dict[bytes, dict[str, Any]]:
+        waiting = {known: json.loads(one) for known, one in self.mempool.items()}
+        return {known: told for known, told in waiting.items() if told["from"] == sender}
+
+    def _refusal(self, raw: bytes) -> str | None:
+        """What the mempool says to a transaction, None when it takes it."""
+        told, sender = json.loads(raw), json.loads(raw)["from"]
+        waiting = {one["nonce"]: one for one in self._waiting(sender).values()}
+        used = self.state.nonces[bytes.fromhex(sender)]
+        same = waiting.get(told["nonce"])
+        if digest(raw) in self.mempool:
+            return "already known"
+        if told["nonce"] < used:
+            return "nonce too low"
+        if self.takes_no_gaps and any(nonce not in waiting for nonce in range(used, told["nonce"])):
+            return "nonce too high"
+        if told["gas"] * told["max_fee"] + told["value"] > self.funds.get(bytes.fromhex(sender), PLENTY_WEI):
+            return "insufficient funds for gas * price + value"
+        if same is not None:
+            dearer = all(told[fee] * 100 >= same[fee] * (100 + BUMP_PERCENT) for fee in ("max_fee", "tip"))
+            return None if dearer else "replacement transaction underpriced"
+        if self.pool_max is not None and len(self.mempool) >= self.pool_max:
+            return "txpool is full"
+        return None
 
     def call(self, to: bytes, data: bytes, block: BlockId = "latest", *, sender: bytes | None = None) -> bytes:
         assert isinstance(block, int) and sender is not None
@@ -405,7 +471,14 @@ class FakeChain(Rpc):
             bounds = self.limits.get((to, limit), WIDE)
             now = self._let_through(state, to, limit, mined.block.timestamp)
             return b"".join(map(_word, (bounds.capacity, bounds.refill, now)))
+        if asked == selector(contracts.SEQUENCE):
+            return _word(state.sequences[to])
         assert to == EXCHANGE
+        if asked == selector(contracts.SEQUENCE_OF):
+            return _word(state.sequences[data[4:36]])
+        if asked == selector(contracts.TERMS_OF):
+            ratio, price, _ = self.terms[data[16:36], data[48:68]]
+            return b"".join(map(_word, (ratio.from_units, ratio.to_units, price, MANAGED_CAP, 0)))
         if asked == selector(contracts.CREDIT_LIMIT):
             return _word(self.credit_limits.get(about, CREDIT_LIMIT_MICRO))
         if asked == selector(contracts.USED_OF):
@@ -414,8 +487,21 @@ class FakeChain(Rpc):
         assert asked == selector(contracts.POSITION)
         return _word(state.positions[about])
 
+    def transaction_count(self, address: bytes, block: BlockId = "latest") -> int:
+        mined = self._by_hash(block) if isinstance(block, bytes) else self._visible()[-1]
+        count = mined.state.nonces[address]
+        if block == "pending":
+            waiting = {one["nonce"] for one in self._waiting(address.hex()).values()}
+            while count in waiting:
+                count += 1
+        return count
+
+    def balance(self, address: bytes, block: BlockId = "latest") -> int:
+        assert block == "latest"
+        return self.funds.get(address, PLENTY_WEI)
+
     def base_fee(self) -> int:
-        return 10**9
+        return self.base_fee_wei
 
     def priority_fee(self) -> int:
         return 10**9
@@ -442,6 +528,16 @@ def _log(contract: bytes, event: Event, transaction_hash: bytes, number: int, bl
         block_hash=block_hash,
         block_number=number,
     )
+
+
+def _sent_call(raw: bytes) -> SentCall:
+    told = json.loads(raw)
+    return SentCall(None if told["to"] is None else bytes.fromhex(told["to"]), bytes.fromhex(told["data"]))
+
+
+def _mined_call(raw: bytes) -> MinedCall:
+    told, sent = json.loads(raw), _sent_call(raw)
+    return MinedCall(digest(raw), bytes.fromhex(told["from"]), told["nonce"], sent.to, sent.data, told["value"])
 
 
 def _word(value: int | bytes) -> bytes:

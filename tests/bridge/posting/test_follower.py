@@ -1,12 +1,17 @@
 """The follower: block by block, by hash, back to the common ancestor, and patient with a node that lags."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
-from bridge.chain.errors import ChainError, ChainUnreachable
+from bridge.chain.errors import ChainError, ChainUnreachable, RpcRefused
+from bridge.chain.finality import FinalityRule
 from bridge.store import attempts, blocks
 from bridge.store.members import Member
 from bridge.store.programs import Program
 from tests.bridge.posting.conftest import Office
+from tests.bridge.store.ledgers import new_hash
 
 
 def _tip(office: Office) -> tuple[int, bytes]:
@@ -118,14 +123,14 @@ def test_step__after_a_reorganisation_below_finality__trips_the_breaker_and_undo
     office.post()
     office.mine(3)
     assert office.states(operation_id) == ["final"]
-    before = office.ledger.everything("breaker")
+    before = office.ledger.everything("breaker", "breaker_event")
     office.chain.reorganise(4)
     for _ in range(5):
         office.chain.mine()
     for _ in range(3):
         assert not office.follower.step()
     assert office.breaker is not None and "which was final" in office.breaker
-    assert office.ledger.everything("breaker") == before
+    assert office.ledger.everything("breaker", "breaker_event") == before
 
 
 def test_step__where_a_block_is_lost_on_the_way_back__asks_again_and_trips_nothing(
@@ -170,16 +175,14 @@ def test_step__while_the_node_is_down__raises_what_the_service_waits_out(office:
         office.follower.step()
 
 
-def test_step__where_the_chain_names_its_final_block__finalises_without_a_new_one(
-    office: Office, ann: Member, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_step__where_the_chain_names_its_final_block__finalises_without_a_new_one(office: Office, ann: Member) -> None:
+    office.finality = FinalityRule.parse("finalized")
+    office.begin()
     operation_id = office.ledger.earn(ann, 5)
     office.poster.step()
-    named = 0
-    monkeypatch.setattr(type(office.finality), "final_number", lambda _rule, _rpc, head: min(named, head))
     office.mine()
     assert office.states(operation_id) == ["confirmed"]
-    named = 1
+    office.chain.finalized = 1
     assert office.follower.step()
     assert office.states(operation_id) == ["final"]
     assert not office.follower.step()
@@ -195,3 +198,49 @@ def test_step__of_a_swap__confirms_both_sides(office: Office, ann: Member, box: 
     ben = office.ledger.member(box, "ben")
     assert [one.balance.posted for one in office.ledger.accounts(ben)] == [0, 20]
     assert office.reconciler.audit().differences == 0
+
+
+def test_step__where_another_branch_is_called_final__waits_until_it_is_ours(office: Office, ann: Member) -> None:
+    """Behind one address there may be several nodes: the one that says what is final is on another branch."""
+    office.finality = FinalityRule.parse("finalized")
+    office.begin()
+    operation_id = office.ledger.earn(ann, 5)
+    office.poster.step()
+    office.mine(2)
+    honest = office.chain.block
+    other = replace(office.chain.blocks[1].block, hash=new_hash())
+    office.chain.block = lambda asked: other if asked == "finalized" else honest(asked)  # type: ignore[method-assign]
+    assert not office.follower.step()
+    assert office.states(operation_id) == ["confirmed"]
+    office.chain.block = honest  # type: ignore[method-assign]
+    office.chain.finalized = 1
+    assert office.follower.step()
+    assert office.states(operation_id) == ["final"]
+
+
+@pytest.mark.parametrize("of_ours", [True, False], ids=["our batch", "a batch of somebody else"])
+def test_step__of_a_block_whose_logs_the_node_does_not_show_yet__waits(
+    office: Office, ann: Member, air: Program, of_ours: bool
+) -> None:
+    """An index of logs may lag behind its node's blocks. No logs then means nothing."""
+    operation_id = office.ledger.earn(ann, 5)
+    office.poster.step()
+    if not of_ours:
+        signed = json.loads(office.chain.mempool.popitem()[1])
+        signed["max_fee"] += 1
+        office.chain.mempool[b"other"] = json.dumps(signed).encode()
+    office.chain.mine()
+    office.chain.logs_lag = True
+    with pytest.raises(RpcRefused, match="no logs yet"):
+        office.follower.step()
+    if of_ours:  # even where the header says nothing
+        mined = office.chain.blocks[1]
+        mined.block = replace(mined.block, logs_bloom=bytes(256))
+        with pytest.raises(RpcRefused, match="not all logs yet"):
+            office.follower.step()
+    assert office.states(operation_id) == ["submitted"]
+    assert office.ledger.stream(air).last_sequence == 1
+    office.chain.logs_lag = False
+    office.follow()
+    assert office.states(operation_id) == ["confirmed" if of_ours else "submitted"]
+    assert (office.breaker is None) == of_ours

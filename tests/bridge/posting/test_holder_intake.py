@@ -16,7 +16,7 @@ from bridge.chain.events import (
     Transfer,
 )
 from bridge.posting.holder_intake import happenings
-from bridge.posting.intake import Seen
+from bridge.posting.report import Seen
 from bridge.store import holder_calls, holder_events
 from bridge.store.holder_events import Happening
 

@@ -23,9 +23,9 @@ from bridge.chain.events import (
 )
 from bridge.chain.rpc import Receipt
 from bridge.fx.ecb import EcbRates
-from bridge.posting import intake, setup
+from bridge.posting import imports, intake, setup
 from bridge.posting.gatekeeper import Gatekeeper
-from bridge.posting.intake import BlockReport, Seen
+from bridge.posting.report import BlockReport, Seen
 from bridge.posting.vetting import Vetting
 from bridge.store import batches, chainstate, limits, programs, streams, terms
 from bridge.store.batches import Control
@@ -106,7 +106,7 @@ def test_settlement__in_a_ledger_of_many_paths__is_found_by_one_question(
         sa.event.listen(connection, "before_cursor_execute", lambda *told: asked.append(told[2]))
         for path in paths:
             settled = Settled(path_id([tokens[one] for one in path]), 1, bytes(32), 5, 5)
-            found = intake._stream_of(connection, Seen(EXCHANGE, bytes(32), settled))
+            found = imports.stream_of(connection, Seen(EXCHANGE, bytes(32), settled))
             assert found is not None and found.programs == path
     assert sum(each.startswith("SELECT") for each in asked) == len(paths)
 

@@ -2,6 +2,7 @@
 
 import random
 import threading
+from contextlib import suppress
 from itertools import permutations
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from bridge.posting.gatekeeper import Gatekeeper
 from bridge.posting.market import MarketKeeper
+from bridge.posting.versions import Versions
 from bridge.store import terms
 from bridge.store.programs import Program
 from exchange.errors import DirectionClosed, NoTerms
@@ -150,7 +152,7 @@ def test_market__opened_by_many_threads__then_each_sees_all_of_it(
     [
         (terms, "changed_since"),
         (Gatekeeper, "_set"),
-        (MarketKeeper, "_note"),
+        (Versions, "_note"),
         (MarketKeeper, "_settle"),
     ],
 )
@@ -206,3 +208,24 @@ def test_market__when_a_reader_fails_while_a_cycle_goes__then_its_direction_come
                 ratio_in(ledger, keeper, air, box)
 
     assert (ratio_in(ledger, keeper, air, box), ratio_in(ledger, keeper, box, air)) == ("1:1", "1:1")
+
+
+class Undone(Exception):
+    """The transaction is not committed."""
+
+
+def test_market__that_read_what_was_undone__then_forgets_it(
+    ledger: Ledger, keeper: MarketKeeper, air: Program, box: Program
+) -> None:
+    """As when the disk is full, and another command of the group had read what the first one wrote."""
+    ledger.agree(air, box, (3, 1))
+    assert ratio_in(ledger, keeper, air, box) == "3:1"
+    with suppress(Undone), ledger.database.write() as connection:
+        terms.suspended(connection, air.id, box.id, ledger.now_ms)
+        with keeper.open(connection, ledger.now_ms) as market:
+            assert market.terms(air.id, box.id) is None
+        raise Undone
+    ledger.ask(keeper.forget_undone)
+    assert ratio_in(ledger, keeper, air, box) == "3:1"
+    ledger.agree(air, box, (5, 1), version=2)
+    assert ratio_in(ledger, keeper, air, box) == "5:1"

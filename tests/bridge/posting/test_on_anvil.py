@@ -1,4 +1,4 @@
-"""A swap over two hops with a bonus and a fee on the real contracts."""
+"""On a real node: a swap over two hops with a bonus and a fee, and a transaction that is replaced by higher fees."""
 
 import subprocess
 import threading
@@ -15,13 +15,15 @@ from bridge.chain.finality import FinalityRule
 from bridge.chain.keystore import WellKnownKeys
 from bridge.chain.rpc import Rpc
 from bridge.forms.rules import RulesForm
-from bridge.posting import setup
+from bridge.posting import calls, setup
 from bridge.posting.follower import Follower
 from bridge.posting.poster import Pace, Poster
 from bridge.posting.reconciler import Reconciler
 from bridge.posting.setup import SetUp
+from bridge.posting.submitter import GWEI, RESEND_AFTER_MS, FeeRules, Submitter
 from bridge.posting.vetting import Vetting
-from bridge.store import audit, chainstate, lanes, operations, programs, terms
+from bridge.store import attempts, audit, batches, breaker, chainstate, lanes, operations, programs, terms
+from bridge.store.batches import Control
 from bridge.store.database import Database
 from bridge.store.ids import new_id
 from bridge.store.programs import NewProgram, Program
@@ -44,6 +46,8 @@ class Street:
     def __init__(self, path: Path, rpc: Rpc) -> None:
         self.ledger = Ledger(Database.in_file(path))
         self.rpc = rpc
+        #: how far our clock is ahead of the machine's
+        self.ahead_ms = 0
         keystore, finality = WellKnownKeys(31337), FinalityRule.parse("depth:0")
         self.set_up = SetUp(rpc, keystore, finality, funds_wei=FUNDS_WEI)
         self.writer = LedgerWriter(self.ledger.database)
@@ -57,19 +61,27 @@ class Street:
             journal=False,
             guard=threading.Lock(),
         )
-        self.poster = Poster(
+        self.submitter = Submitter(
             database=self.ledger.database,
             writer=self.writer,
             rpc=rpc,
             keystore=keystore,
             clock=self.clock,
             chain_id=31337,
+            rules=FeeRules(replace_after_ms=30_000, fee_max_wei=500 * GWEI, low_funds_wei=10**16),
+        )
+        self.poster = Poster(
+            database=self.ledger.database,
+            writer=self.writer,
+            rpc=rpc,
+            submitter=self.submitter,
+            clock=self.clock,
             pace=Pace(0, TIMES.longest_batch_s - 60),
         )
-        self.reconciler = Reconciler(database=self.ledger.database, rpc=rpc, clock=self.clock)
+        self.reconciler = Reconciler(database=self.ledger.database, writer=self.writer, rpc=rpc, clock=self.clock)
 
     def clock(self) -> int:
-        self.ledger.now_ms = time.time_ns() // 1_000_000
+        self.ledger.now_ms = time.time_ns() // 1_000_000 + self.ahead_ms
         return self.ledger.now_ms
 
     def until(self, done: Callable[[], object]) -> None:
@@ -172,3 +184,33 @@ def test_swap__over_two_hops_with_bonus_and_fee__is_on_the_chain_exactly_as_quot
     assert isinstance(path, audit.Settlement)
     assert (path.path, path.flow.batches, path.flow.items) == ([air.id, box.id, car.id], 1, 1)
     assert path.flow.gas_used < ledger.batch(ledger.operation(swap_id).batch_id or "").gas_limit
+
+
+def test_step__after_the_base_fee_jumped__is_mined_as_a_replacement_under_the_same_nonce(street: Street) -> None:
+    street.open()
+    street.until(lambda: not street.ledger.ask(attempts.unmined) and not street.follower.step())
+    admin = street.ledger.ask(lanes.by_role, lanes.EXCHANGE_ADMIN)
+    assert admin is not None
+    street.rpc.request("evm_setAutomine", False)
+    call = Control("fund", "nobody", admin.id, bytes(19) + b"\x77", b"", calls.GAS_TRANSFER, 5)
+    street.ledger.do(batches.add_control, call, street.clock())
+    street.poster.step()
+    spike = 100 * street.rpc.base_fee()
+    street.rpc.request("anvil_setNextBlockBaseFeePerGas", hex(spike))
+    street.rpc.request("evm_mine")
+    street.follower.step()
+    (first,) = street.ledger.ask(attempts.unmined)
+    assert first.taken_ms is not None and first.max_fee_wei < spike
+    street.ahead_ms += RESEND_AFTER_MS
+    street.poster.step()
+    (second,) = street.ledger.ask(attempts.unmined)
+    assert (second.nonce, second.place, second.taken_ms is None) == (first.nonce, 1, False)
+    assert second.max_fee_wei > spike
+    street.rpc.request("evm_mine")
+    street.follower.step()
+    assert street.ledger.ask(attempts.unmined) == []
+    assert street.ledger.batch(first.batch_id).transaction_hash == second.hash
+    assert street.rpc.receipts([first.hash]) == [None]
+    assert street.rpc.balance(bytes(19) + b"\x77") == 5
+    assert street.ledger.ask(breaker.reason) is None
+    assert street.ledger.ask(lanes.troubles) == {}

@@ -7,10 +7,11 @@ import pytest
 from bridge.chain.errors import ChainUnreachable
 from bridge.chain.finality import FinalityRule
 from bridge.posting import calls, poster, powers
-from bridge.posting.poster import RESEND_AFTER_MS, UNMINED_PER_LANE_MAX
-from bridge.store import attempts, batches, chainstate, freezing
+from bridge.posting.submitter import RESEND_AFTER_MS, UNMINED_PER_LANE_MAX, Submitter
+from bridge.store import attempts, batches, breaker, freezing
 from bridge.store.attempts import Attempt
 from bridge.store.batches import Batch, Control
+from bridge.store.breaker import Alarm
 from bridge.store.members import Member
 from bridge.store.programs import Program
 from exchange.words import digest
@@ -104,7 +105,7 @@ def test_step__that_dies_between_sending_and_noting_it__sends_the_same_bytes_aga
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(poster.Poster, "_mark_sent", die)
+        patched.setattr(Submitter, "_note", die)
         office.writer.stop()
         with pytest.raises(BaseException):  # noqa: B017, PT011 - the writer has stopped, as it would have
             office.poster.step()
@@ -227,10 +228,10 @@ def test_step__before_an_operation_has_lingered__waits_for_company(office: Offic
 
 def test_step__with_the_breaker_tripped__does_nothing(office: Office, ann: Member) -> None:
     office.ledger.earn(ann, 1)
-    office.ledger.do(chainstate.trip_breaker, "for a test", office.ledger.now_ms)
+    office.ledger.do(breaker.trip, Alarm.BY_HAND, "for a test", office.ledger.now_ms)
     assert not office.poster.step()
     assert office.chain.sent == []
-    office.ledger.do(chainstate.reset_breaker)
+    office.ledger.do(breaker.reset, "mended", 1)
     assert office.poster.step()
 
 
@@ -329,7 +330,7 @@ def test_step__while_the_breaker_is_tripped__then_only_the_guardians_calls_go_ou
 ) -> None:
     """A stolen key is what trips it, and then a pause is what is needed."""
     waiting = office.ledger.earn(ann, 5)
-    office.ledger.do(chainstate.trip_breaker, "a key was stolen", office.ledger.now_ms)
+    office.ledger.do(breaker.trip, Alarm.BY_HAND, "a key was stolen", office.ledger.now_ms)
     pause = office.ledger.do(powers.pause, air.id, office.ledger.now_ms)
     office.poster.step()
 

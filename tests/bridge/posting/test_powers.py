@@ -7,12 +7,12 @@ from bridge.chain.contracts import Bounds as OnChain
 from bridge.chain.contracts import Limit
 from bridge.posting import powers
 from bridge.posting.powers import UNDER_WAY_MAX, PowersUnderWay
-from bridge.store import batches, limits, programs
+from bridge.store import batches, lanes, limits, programs
 from bridge.store import powers as store
 from bridge.store.batches import Batch
 from bridge.store.limits import Bounds
 from bridge.store.programs import Program
-from bridge.store.schema import attempt, batch, deployment
+from bridge.store.schema import batch, deployment
 from exchange.errors import TooBusy
 from tests.bridge.store.ledgers import Ledger
 
@@ -46,16 +46,7 @@ def _queue(ledger: Ledger, program: Program) -> list[tuple[str, bytes]]:
 
 
 def _signed(ledger: Ledger, found: Batch) -> None:
-    row = {
-        "hash": bytes([len(found.id)]) * 32,
-        "lane_id": found.lane_id,
-        "nonce": 1_000,
-        "batch_id": found.id,
-        "raw": b"",
-        "max_fee_wei": 1,
-        "created_ms": 1,
-    }
-    ledger.do(lambda connection: connection.execute(attempt.insert().values(row)))
+    ledger.do(lanes.reserve_nonce, found.lane_id, found.id)
 
 
 def _mined(ledger: Ledger, *purposes: str) -> None:

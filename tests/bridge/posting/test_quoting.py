@@ -65,8 +65,16 @@ def test_routes__over_the_cap_that_the_contract_holds__then_are_left_out(
     assert paths(counter.routes(502, count=2)) == [1], "502 are more than BOX lets through in a period"
     assert paths(counter.routes(502)) == [1], "the best that is left, though only one was asked for"
     counter.ledger.do(terms.suspended, air.id, car.id, counter.ledger.now_ms)
-    with pytest.raises(NoRoute, match="over the cap"):
-        counter.routes(502)
+    with pytest.raises(NoRoute, match="over the cap") as refusal:
+        counter.routes(503)
+    assert (refusal.value.limit, refusal.value.nearest) == (500, 500)
+    with pytest.raises(NoRoute, match="over the cap") as refusal:
+        counter.routes(None, 251)
+    assert (refusal.value.limit, refusal.value.nearest) == (250, 250)
+    counter.ledger.do(terms.lower_caps, box.id, car.id, 1, managed_cap=1, wallet_cap=0)
+    with pytest.raises(NoRoute, match="over the cap") as refusal:
+        counter.routes(503)
+    assert refusal.value.nearest is None
 
 
 def test_routes__for_an_amount_out__then_take_the_least(

@@ -3,7 +3,9 @@
 import pytest
 
 from bridge.chain.errors import ChainUnreachable
-from bridge.posting.reconciler import NothingToAudit
+from bridge.posting.reconciler import WHOLE_EVERY_MS, NothingToAudit, Report
+from bridge.store import blocks, breaker
+from bridge.store.breaker import Alarm
 from bridge.store.members import Member
 from bridge.store.programs import Program
 from bridge.store.schema import block
@@ -121,3 +123,72 @@ def test_audit__of_contracts_that_are_gone__finds_that_what_the_ledger_holds_is_
 ) -> None:
     monkeypatch.setattr(swapped.chain, "call_many", lambda calls, _block: [b""] * len(calls))
     assert swapped.reconciler.audit().differences > 0
+
+
+def test_step__then_compares_everything_once_and_later_what_was_moved(
+    swapped: Office, ann: Member, air: Program
+) -> None:
+    assert swapped.reconciler.step() and swapped.reconciler.last is not None
+    assert swapped.reconciler.last.block.number == 4
+    assert not swapped.reconciler.step(), "nothing became final since"
+    other = swapped.ledger.member(air, "other")
+    swapped.ledger.earn(other, 5)
+    swapped.settle()
+    assert swapped.reconciler.step()
+    report = swapped.reconciler.last
+    held = {one.books.program.symbol: {each.address for each in one.books.accounts} for one in report.programs}
+    assert held == {"AIR": {ann.account, other.account}, "BOX": set(), "CAR": set()}, "7 more of ann's became final"
+    assert report.differences == 0 and swapped.breaker is None
+
+
+def test_step__where_a_moved_account_differs__then_the_breaker_names_it(swapped: Office, ann: Member) -> None:
+    swapped.reconciler.step()
+    swapped.ledger.earn(ann, 5)
+    swapped.settle()
+    final = swapped.ledger.ask(blocks.newest_final)
+    assert final is not None
+    swapped.chain.blocks[final.number].state.balances[swapped.program("AIR").deployed_token, ann.account] += 2
+    swapped.reconciler.step()
+    stopped = swapped.ledger.ask(breaker.state)
+    assert stopped is not None and stopped.alarm is Alarm.BOOKS_DIFFER
+    assert f"0x{ann.account.hex()} holds" in stopped.reason and f"at block {final.number}" in stopped.reason
+
+
+def test_step__where_an_account_differs_that_was_not_moved__then_found_when_everything_is_compared(
+    swapped: Office, ann: Member, box: Program
+) -> None:
+    swapped.settle()  # the last of what ann earned
+    swapped.reconciler.step()
+    swapped.ledger.earn(swapped.ledger.member(box, "other"), 5)
+    swapped.settle()
+    final = swapped.ledger.ask(blocks.newest_final)
+    assert final is not None
+    air = swapped.program("AIR").deployed_token
+    moved = swapped.chain.blocks[final.number].state.balances
+    moved[air, ann.account] -= 2
+    moved[air, b"\x77" * 20] += 2
+    assert swapped.reconciler.step() and swapped.breaker is None, "the supply is right, and AIR did not move"
+    swapped.ledger.now_ms += WHOLE_EVERY_MS
+    assert swapped.reconciler.step() and swapped.breaker is not None
+    moved[air, ann.account] += 2
+    moved[air, b"\x77" * 20] -= 2
+    swapped.ledger.earn(swapped.ledger.member(box, "third"), 5)
+    swapped.settle()
+    assert swapped.reconciler.step() and swapped.reconciler.last is not None and swapped.reconciler.last.is_equal
+    assert swapped.reconciler.differing is not None, "a part that is equal does not make the rest equal"
+    swapped.ledger.now_ms += WHOLE_EVERY_MS
+    assert swapped.reconciler.step() and swapped.reconciler.differing is None
+
+
+def test_step__where_only_the_positions_do_not_sum_to_zero__then_the_breaker_says_so(
+    swapped: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Report, "positions_sum", 5)
+    swapped.reconciler.step()
+    assert swapped.breaker is not None and "sum to 5 micro-units" in swapped.breaker
+
+
+def test_step__before_a_final_block__then_does_nothing(office: Office) -> None:
+    with office.ledger.database.write() as connection:
+        connection.execute(block.update().values(final=False))
+    assert not office.reconciler.step() and office.reconciler.last is None

@@ -11,7 +11,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.ddl.impl import DefaultImpl
 from alembic.migration import MigrationContext
 
-from bridge.store import chainstate
+from bridge.store import breaker
+from bridge.store.breaker import Alarm
 from bridge.store.database import BUSY_TIMEOUT_MS, Database, savepoint
 from bridge.store.schema import metadata
 from exchange.errors import NotFound
@@ -22,11 +23,12 @@ DYING_WRITER = """
 import os, sys
 from pathlib import Path
 from typing import Any
-from bridge.store import chainstate
+from bridge.store import breaker
+from bridge.store.breaker import Alarm
 from bridge.store.database import Database
 database = Database("sqlite:///" + sys.argv[1])
 with database.write() as connection:
-    chainstate.trip_breaker(connection, "written by a process that died", 1)
+    breaker.trip(connection, Alarm.BY_HAND, "written by a process that died", 1)
     if sys.argv[2] == "open":
         os._exit(9)
 os._exit(9)
@@ -125,22 +127,22 @@ def test_foreign_keys__where_the_row_is_missing__are_enforced(ledger: Ledger) ->
 def test_write__that_ends__is_seen_by_another_connection(ledger: Ledger, tmp_path: Path) -> None:
     other = Database(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
     with ledger.database.write() as connection:
-        chainstate.trip_breaker(connection, "a reason", 1)
+        breaker.trip(connection, Alarm.BY_HAND, "a reason", 1)
         with other.read() as reader:
-            assert chainstate.breaker_reason(reader) is None
+            assert not breaker.is_tripped(reader)
     with other.read() as reader:
-        assert chainstate.breaker_reason(reader) == "a reason"
+        assert breaker.reason(reader) == "a reason"
     other.close()
 
 
 def test_write__that_an_error_leaves__is_undone(ledger: Ledger) -> None:
     def fail(connection: sa.Connection) -> None:
-        chainstate.trip_breaker(connection, "a reason", 1)
+        breaker.trip(connection, Alarm.BY_HAND, "a reason", 1)
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         ledger.do(fail)
-    assert ledger.ask(chainstate.breaker_reason) is None
+    assert ledger.ask(breaker.reason) is None
 
 
 @pytest.mark.parametrize(
@@ -153,28 +155,28 @@ def test_write__by_a_process_that_dies__is_there_exactly_when_it_committed(
         [sys.executable, "-c", DYING_WRITER, str(tmp_path / "ledger.sqlite3"), dies], check=False, timeout=60
     )
     assert done.returncode == 9
-    assert ledger.ask(chainstate.breaker_reason) == expected
+    assert ledger.ask(breaker.reason) == expected
 
 
 def test_read__while_another_commits__sees_one_unchanging_state(ledger: Ledger) -> None:
     with ledger.database.read() as reader:
-        assert chainstate.breaker_reason(reader) is None
-        ledger.do(chainstate.trip_breaker, "a reason", 1)
-        assert chainstate.breaker_reason(reader) is None
-    assert ledger.ask(chainstate.breaker_reason) == "a reason"
+        assert not breaker.is_tripped(reader)
+        ledger.do(breaker.trip, Alarm.BY_HAND, "a reason", 1)
+        assert not breaker.is_tripped(reader)
+    assert ledger.ask(breaker.reason) == "a reason"
 
 
 def test_savepoint__that_an_error_leaves__undoes_only_its_block(ledger: Ledger) -> None:
     def fail(connection: sa.Connection) -> None:
         with savepoint(connection):
-            chainstate.reset_breaker(connection)
+            breaker.reset(connection, "mended", 1)
             raise NotFound("expected")
 
     with ledger.database.write() as connection:
-        chainstate.trip_breaker(connection, "before", 1)
+        breaker.trip(connection, Alarm.BY_HAND, "before", 1)
         with pytest.raises(NotFound):
             fail(connection)
-    assert ledger.ask(chainstate.breaker_reason) == "before"
+    assert ledger.ask(breaker.reason) == "before"
 
 
 def test_database__of_another_kind__is_refused() -> None:

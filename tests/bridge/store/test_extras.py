@@ -5,10 +5,11 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy as sa
 
-from bridge.store import audit, events, limits, lots, operations, outcomes, swaps
+from bridge.store import audit, events, limits, lots, operations, outcomes, quotes, swaps
 from bridge.store.limits import Bounds
 from bridge.store.members import Member
 from bridge.store.programs import Program
+from bridge.store.quotes import QuoteRequest
 from bridge.store.schema import account, entry, lot, operation
 from exchange.errors import InsufficientPoints, OverLimit
 from exchange.ledger import Balance
@@ -17,7 +18,7 @@ from exchange.ratio import Ratio
 from exchange.rules import Bonus, PointsFee, Received, Rules
 from exchange.rules import Expiry as Expires
 from exchange.words import EntryKind, EntryWord, entry_tag
-from tests.bridge.store.ledgers import DAY_MS, Ledger
+from tests.bridge.store.ledgers import DAY_MS, FIRMNESS, Ledger
 
 BONUS, FEE = Bonus("welcome", flat=Points(30)), PointsFee(Points(5))
 BOTH = Rules(bonuses=(BONUS,), fees=(FEE,))
@@ -246,6 +247,27 @@ def test_create__of_what_could_never_be_posted__is_refused(
     assert refused.value.field == "amount_in"
     ledger.do(limits.changed, program.id, name, Bounds(30, 1))
     assert ledger.quote(ann, box, 10)
+
+
+@pytest.mark.parametrize(("name", "nearest"), [(limits.ISSUANCE, 9), (limits.REDEMPTION, 12)])
+def test_create__of_what_could_never_be_posted__names_the_most_that_could_and_that_the_member_can_pay(
+    ledger: Ledger, ann: Member, air: Program, box: Program, name: str, nearest: int
+) -> None:
+    half = Bonus("half", share=Ratio(Points(2), Points(1)))
+    ledger.agree(air, box, rules=Rules(bonuses=(half,), fees=(PointsFee(rate=Points(1), per=Points(3)),)))
+    program = box if name == limits.ISSUANCE else air
+    ledger.do(limits.changed, program.id, name, Bounds(4, 1))
+    with pytest.raises(OverLimit) as refused:
+        ledger.quote(ann, box, 40)
+    assert (refused.value.limit, refused.value.nearest) == (4, nearest)
+    assert ledger.quote(ann, box, nearest).amount_in == nearest
+    with pytest.raises(OverLimit) as refused:
+        ledger.do(quotes.create, air.id, QuoteRequest(ann.id, None, box.id, None, 40), FIRMNESS, ledger.now_ms)
+    assert refused.value.nearest == nearest + nearest // 2
+    ledger.do(limits.changed, program.id, name, Bounds(45, 1))
+    with pytest.raises(OverLimit) as refused:
+        ledger.quote(ann, box, 200)
+    assert refused.value.nearest == 75, "of 100 points that the member has 25 are the fee"
 
 
 def test_accept__where_expiry_is_inherited__divides_what_arrives_exactly(

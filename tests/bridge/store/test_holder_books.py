@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import sqlalchemy as sa
 
-from bridge.store import accounts, chainstate, holder_books, holder_calls, holder_events, lots
+from bridge.store import accounts, breaker, holder_books, holder_calls, holder_events, lots
 from bridge.store.holder_calls import HolderCall, Wish
 from bridge.store.holder_events import Happening
 from bridge.store.ids import new_id
@@ -97,7 +97,7 @@ def _count(ledger: Ledger, table: sa.Table) -> int:
 
 
 def _breaker(ledger: Ledger) -> str | None:
-    return ledger.ask(chainstate.breaker_reason)
+    return ledger.ask(breaker.reason)
 
 
 def test_transfer__from_a_wallet_to_itself__then_leaves_lots_and_counters_alone(

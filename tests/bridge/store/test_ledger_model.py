@@ -28,7 +28,7 @@ from hypothesis.stateful import (
 from bridge.store import (
     accounts,
     audit,
-    chainstate,
+    breaker,
     freezing,
     holder_books,
     holder_events,
@@ -353,7 +353,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def _finalise_books(self) -> None:
         self.ledger.finalise(self.final)
         self.ledger.do(holder_books.book, self.final, self.ledger.now_ms)
-        assert self.ledger.ask(chainstate.breaker_reason) is None
+        assert self.ledger.ask(breaker.reason) is None
 
     def _rows(self, query: sa.Select[Any]) -> list[Any]:
         with self.ledger.database.read() as connection:

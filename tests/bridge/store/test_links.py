@@ -44,6 +44,17 @@ def test_join__of_a_third_side__keeps_the_link(ledger: Ledger, ann: Member, ben:
     assert {one.id for one in more.members} == {ann.id, ben.id, cat.id}
 
 
+def test_since__of_two_memberships__is_when_the_later_of_them_came_into_their_link(
+    ledger: Ledger, ann: Member, ben: Member, cat: Member
+) -> None:
+    began_ms = ledger.now_ms
+    ledger.link(ann, ben)
+    ledger.now_ms += 5_000
+    first, second, third = ledger.link(ben, cat).members
+    assert links.since_ms(first, second) == began_ms
+    assert links.since_ms(first, third) == links.since_ms(third, second) == began_ms + 5_000
+
+
 def test_join__of_two_links__makes_them_one(ledger: Ledger, ann: Member, ben: Member, cat: Member) -> None:
     dan = ledger.member(ledger.program("DOT"), "dan")
     ledger.link(ann, ben)

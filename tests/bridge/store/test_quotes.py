@@ -159,7 +159,7 @@ def test_create__of_more_than_a_program_may_ever_owe__is_refused(
     assert ledger.quote(ann, box, 100).settlement_micro == 700
     with pytest.raises(OverLimit, match="AIR would come to owe 707 micro-units") as refused:
         ledger.quote(ann, box, 101)
-    assert (refused.value.field, refused.value.limit) == ("amount_in", 700)
+    assert (refused.value.field, refused.value.limit, refused.value.nearest) == ("amount_in", 700, 100)
 
 
 def test_create__along_a_path__asks_of_programs_between_only_what_they_pass_on_for_more(
@@ -172,8 +172,9 @@ def test_create__along_a_path__asks_of_programs_between_only_what_they_pass_on_f
     ledger.agree(box, car, price=9)
     ledger.do(programs.may_owe, box.id, 200)
     assert ledger.quote(ann, car, 100, through=[box]).amount_in == 100
-    with pytest.raises(OverLimit, match="BOX would come to owe 202 "):
+    with pytest.raises(OverLimit, match="BOX would come to owe 202 ") as refused:
         ledger.quote(ann, car, 101, through=[box])
+    assert (refused.value.limit, refused.value.nearest) == (200, 100)
 
 
 def test_accept__of_more_than_a_program_may_owe_by_then__is_refused(

@@ -1,10 +1,11 @@
 """Which points may be swapped, and what those become that a swap brought."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
-from bridge.store import holder_books, holder_events, links, lots
+from bridge.store import holder_books, holder_events, links, lots, members
 from bridge.store.holder_events import Happening
 from bridge.store.members import Member
 from bridge.store.programs import Program
@@ -46,12 +47,57 @@ def test_accept__of_points_that_must_have_aged__takes_only_those(
     fund(ann, air, 40)
     with pytest.raises(NotEligible) as refused:
         ledger.swap(ann, box, 11)
-    assert (refused.value.limit, refused.value.nearest, refused.value.field) == (10, 10, "quote_id")
+    assert (refused.value.limit, refused.value.nearest, refused.value.field) == (10, 10, "amount_in")
     ledger.swap(ann, box, 10)
     assert ledger.lots(ann) == [0, 20, 40]
     ledger.now_ms += 15 * DAY_MS  # the second is 20 days old, the third 15
     ledger.swap(ann, box, 60)
     assert ledger.lots(ann) == [0, 0, 0]
+
+
+def test_accept__of_points_that_grew_too_old_since_the_quote__is_refused(
+    ledger: Ledger, ann: Member, fund: Fund, air: Program, box: Program
+) -> None:
+    ledger.agree(air, box, rules=AGED)
+    fund(ann, air, 10)
+    ledger.now_ms += 20 * DAY_MS
+    offer = ledger.quote(ann, box, 10)
+    ledger.now_ms += 1_000
+    with pytest.raises(NotEligible) as refused:
+        ledger.accept(offer)
+    assert (refused.value.limit, refused.value.nearest, refused.value.field) == (0, None, "quote_id")
+
+
+@pytest.mark.parametrize(
+    ("eligible", "days"), [(Eligible(member_min_days=30), 30), (Eligible(member_min_days=5, linked_min_days=9), 9)]
+)
+def test_create__for_a_new_member_or_link__names_the_moment_from_which_it_is_possible(
+    ledger: Ledger, ann: Member, fund: Fund, air: Program, box: Program, eligible: Eligible, days: int
+) -> None:
+    ledger.agree(air, box, rules=Rules(eligible=eligible))
+    ledger.now_ms = ann.created_ms + days * DAY_MS - 1
+    fund(ann, air, 10)
+    with pytest.raises(NotEligible) as refused:
+        ledger.quote(ann, box, 10)
+    possible = datetime.fromtimestamp(ann.created_ms // 1000 + days * 86_400, UTC)
+    assert (refused.value.limit, refused.value.nearest) == (days, f"{possible:%Y-%m-%dT%H:%M:%SZ}")
+    assert refused.value.field == "amount_in"
+    ledger.now_ms += 1_000
+    assert ledger.quote(ann, box, 10).amount_in == 10
+
+
+def test_accept__after_leaving_and_joining_anew__asks_how_old_the_new_link_is(
+    ledger: Ledger, ann: Member, fund: Fund, air: Program, box: Program
+) -> None:
+    ledger.agree(air, box, rules=Rules(eligible=Eligible(linked_min_days=1)))
+    fund(ann, air, 10)
+    ledger.now_ms += DAY_MS
+    offer, ben = ledger.quote(ann, box, 10), ledger.ask(links.counterpart, ann, box.id)
+    assert ann.link_id is not None
+    ledger.do(links.leave, ann.link_id, ben.id)
+    ledger.link(ledger.ask(members.by_id, ann.id), ledger.ask(members.by_id, ben.id))
+    with pytest.raises(NotEligible, match="linked to the membership at the destination for 1 days"):
+        ledger.accept(offer)
 
 
 def test_accept__of_points_too_old__is_refused_while_redeeming_is_not(

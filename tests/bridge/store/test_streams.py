@@ -4,7 +4,8 @@ import pytest
 import sqlalchemy as sa
 
 from bridge.chain import contracts
-from bridge.store import lanes, programs, streams
+from bridge.store import batches, lanes, programs, streams
+from bridge.store.batches import Control
 from bridge.store.programs import Program
 from bridge.store.schema import program
 from tests.bridge.store.ledgers import Ledger
@@ -35,7 +36,12 @@ def test_tokens__of_a_path__stand_in_its_order(ledger: Ledger, air: Program, box
 
 
 def test_reserve_nonce__each_time__is_the_next(ledger: Ledger, air: Program) -> None:
-    assert [ledger.do(lanes.reserve_nonce, air.issuer_lane_id) for _ in range(3)] == [0, 1, 2]
+    lane_id = air.issuer_lane_id
+    made = [
+        ledger.do(batches.add_control, Control("fund", str(number), lane_id, b"\1" * 20, b"", 21_000), 1)
+        for number in range(3)
+    ]
+    assert [ledger.do(lanes.reserve_nonce, lane_id, one) for one in made] == [0, 1, 2]
     assert ledger.ask(lanes.by_id, air.issuer_lane_id).next_nonce == 3
     assert ledger.ask(lanes.by_id, air.admin_lane_id).next_nonce == 0
 

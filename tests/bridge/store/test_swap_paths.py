@@ -3,8 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from bridge.store import attempts, audit, events, freezing, limits, outcomes, paths, quotes, streams, terms
-from bridge.store.attempts import Attempt
+from bridge.store import attempts, audit, events, freezing, lanes, limits, outcomes, paths, quotes, streams, terms
 from bridge.store.members import Member
 from bridge.store.programs import Program
 from bridge.store.quotes import QuoteRequest
@@ -100,8 +99,8 @@ def test_create__of_more_than_a_later_hop_ever_lets_through__is_refused(
     ledger.agree(air, box, (1, 2))
     ledger.agree(box, car, managed_cap=100)
     with pytest.raises(OverLimit, match="from BOX to CAR") as refused:
-        ledger.quote(ann, car, 51, through=[box])
-    assert refused.value.limit == 100
+        ledger.quote(ann, car, 60, through=[box])
+    assert (refused.value.limit, refused.value.nearest) == (100, 50)
     offer = ledger.quote(ann, car, 50, through=[box])
     ledger.do(terms.lower_caps, box.id, car.id, 1, managed_cap=99, wallet_cap=0)
     with pytest.raises(OverLimit):
@@ -253,7 +252,7 @@ def test_demands_under_way__of_paths_that_cross__count_together(
     ledger.swap(ann, car, 30, through=[box])
     frozen = ledger.freeze(ledger.stream(air, box, car))
     with ledger.database.write() as connection:
-        attempts.add(connection, Attempt(bytes(32), frozen.lane_id, 0, frozen.id, b"", 1, ledger.now_ms))
+        lanes.reserve_nonce(connection, frozen.lane_id, frozen.id)
         other = streams.for_path(connection, [air.id, box.id])
         own = streams.for_program(connection, air.id)
         assert attempts.demands_under_way(connection, other) == [frozen.demand]

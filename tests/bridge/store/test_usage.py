@@ -3,6 +3,7 @@
 import struct
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -97,6 +98,9 @@ def test_create__at_midnight__counts_an_open_quote_in_the_day_that_runs(
         (Period.MONTH, (2028, 3, 1), True),
         (Period.YEAR, (2028, 12, 31, 23, 59), False),
         (Period.YEAR, (2029, 1, 1), True),
+        (Period.WEEK, (2028, 2, 6, 23, 59), False),
+        (Period.WEEK, (2028, 2, 7), True),
+        (Period.EVER, (2061, 1, 1), False),
     ],
 )
 def test_create__under_a_cap_of_a_longer_period__counts_by_the_calendar(
@@ -123,11 +127,29 @@ def test_create__under_a_cap_of_a_longer_period__counts_by_the_calendar(
 
 
 @pytest.mark.parametrize(
-    ("period", "begins"), [(Period.DAY, (2027, 5, 6)), (Period.MONTH, (2027, 5, 1)), (Period.YEAR, (2027, 1, 1))]
+    ("period", "begins"),
+    [
+        (Period.DAY, (2027, 5, 6)),
+        (Period.WEEK, (2027, 5, 3)),
+        (Period.MONTH, (2027, 5, 1)),
+        (Period.YEAR, (2027, 1, 1)),
+        (Period.EVER, (1970, 1, 1)),
+    ],
 )
 def test_begin__of_a_period__is_midnight_in_utc(period: Period, begins: tuple[int, ...]) -> None:
     assert usage.begin_ms(period, _ms(2027, 5, 6, 23, 59, 59) + 999) == _ms(*begins)
     assert usage.begin_ms(period, _ms(*begins)) == _ms(*begins)
+
+
+def test_begin__of_every_day_for_a_year__is_on_the_monday_of_its_iso_week() -> None:
+    for day in range(20_000, 20_366):
+        begins = usage.begin_ms(Period.WEEK, day * DAY_MS + 7)
+        assert datetime.fromtimestamp(begins // 1000, UTC).isocalendar() == (
+            *datetime.fromtimestamp(day * DAY_MS // 1000, UTC).isocalendar()[:2],
+            1,
+        )
+    assert usage.begin_ms(Period.WEEK, 3 * DAY_MS) == 0, "the first week began before the first day"
+    assert usage.begin_ms(Period.WEEK, 4 * DAY_MS) == 4 * DAY_MS
 
 
 def test_create__under_a_cap_of_count__counts_transfers(
@@ -174,7 +196,7 @@ def test_create__under_a_cap_of_what_arrives__counts_bonuses_with_it(
     assert ledger.quote(ann, box, 80).amount_out == 60
     with pytest.raises(OverCap) as refused:
         ledger.quote(ann, box, 80)
-    assert refused.value.nearest == 55, "which becomes 27 and 13"
+    assert refused.value.nearest == 54, "which becomes 27 and 13"
 
 
 def test_create__under_a_shared_cap__counts_all_directions_of_the_group(
@@ -369,6 +391,19 @@ def test_create__under_a_shared_cap__counts_what_was_made_in_the_group_before_te
     assert _left(ledger, who, car) == 30
 
 
+@pytest.mark.parametrize("scope", list(Scope))
+def test_create__under_a_shared_cap__counts_what_its_direction_did_before_it_joined_the_group_and_nothing_twice(
+    ledger: Ledger, ann: Member, air: Program, box: Program, scope: Scope
+) -> None:
+    """As the simulator counts; see `test_simulation.py`."""
+    ledger.agree(air, box)
+    ledger.swap(ann, box, 50)
+    ledger.agree(air, box, rules=Rules(group="air", caps=(Cap(Period.YEAR, CAP, scope=scope, shared=True),)), version=2)
+    assert _left(ledger, ann, box) == 50
+    ledger.swap(ann, box, 20)
+    assert _left(ledger, ann, box) == 30
+
+
 def test_create__after_leaving_the_link__still_counts_what_the_customer_swapped(
     ledger: Ledger, ann: Member, air: Program, box: Program, car: Program
 ) -> None:
@@ -402,6 +437,79 @@ def test_create__with_a_tier__counts_it_only_on_the_hop_of_the_program_that_says
     ledger.agree(box, car, rules=Rules(tiers=frozenset({"gold"})), version=2)
     with pytest.raises(DirectionClosed):
         ledger.quote(ann, car, 50, through=[box], tier="gold")
+
+
+# -- bonuses of which a member gets so much in all ---------------------------------------------
+
+
+SPRING = Bonus("spring", share=Ratio(Points(10), Points(3)), member_most=Points(50))
+
+
+def test_create__with_a_bonus_bounded_for_a_member__gives_what_is_left_and_then_none(
+    ledger: Ledger, ann: Member, air: Program, box: Program
+) -> None:
+    ledger.agree(air, box, rules=Rules(bonuses=(SPRING, Bonus("other", flat=Points(1)))))
+    ledger.swap(ann, box, 100)
+    offer = ledger.quote(ann, box, 100)
+    assert [(one["name"], one["points"]) for one in offer.bonuses] == [("spring", 20), ("other", 1)]
+    assert "of which 30 were given before" in str(offer.explanation)
+    assert ledger.quote(ann, box, 100).bonus == 1, "an open quote has all that was left"
+    ledger.now_ms = offer.expires_ms + 1
+    assert ledger.quote(ann, box, 50).bonus == 16, "what expired is given back"
+    ledger.now_ms += 3_600_000
+    ledger.accept(ledger.quote(ann, box, 300))
+    ledger.now_ms = _ms(2061, 1, 1)
+    ledger.earn(ann, 100)
+    ledger.post(air)
+    assert ledger.quote(ann, box, 100).bonus == 1, "ever is ever"
+
+
+def test_create__with_a_bonus_bounded_in_a_period__begins_anew_and_counts_each_customer_and_direction_alone(
+    ledger: Ledger, customer: Callable[[str], Member], air: Program, box: Program, car: Program
+) -> None:
+    yearly = Rules(bonuses=(replace(SPRING, member_per=Period.YEAR),))
+    ledger.now_ms = _ms(2027, 12, 31, 12)
+    ann, bob = customer("ann"), customer("bob")
+    for to in (box, car):
+        ledger.agree(air, to, rules=yearly)
+    ledger.swap(ann, box, 200)
+    assert [ledger.quote(*who, 200).bonus for who in ((ann, box), (bob, box), (ann, car))] == [0, 50, 50]
+    ledger.now_ms = _ms(2028, 1, 1)
+    assert ledger.quote(ann, box, 200).bonus == 50
+
+
+def test_fail__of_a_swap__gives_back_what_it_had_of_a_bonus(
+    ledger: Ledger, ann: Member, air: Program, box: Program
+) -> None:
+    agreed = ledger.agree(air, box, rules=Rules(bonuses=(SPRING,)))
+    ledger.swap(ann, box, 200)
+    assert ledger.quote(ann, box, 10).bonus == 0
+    ledger.do(outcomes.fail_swaps, ledger.stream(air, box).id, [agreed.id], "replaced", ledger.now_ms)
+    assert ledger.quote(ann, box, 100).bonus == 30
+
+
+def test_create__by_many_threads_for_the_last_of_a_bonus__gives_it_once(
+    ledger: Ledger, ann: Member, air: Program, box: Program
+) -> None:
+    ledger.agree(air, box, rules=Rules(bonuses=(SPRING,)))
+    request, many = QuoteRequest(ann.id, None, box.id, 100, None), Firmness(60_000, 120_000, open_quotes_max=8)
+    writer = LedgerWriter(ledger.database)
+    writer.start()
+    made: list[int] = []
+    barrier = threading.Barrier(6)
+
+    def race() -> None:
+        barrier.wait()
+        create = partial(quotes.create, program_id=air.id, request=request, firmness=many, now_ms=ledger.now_ms)
+        made.append(writer.run(create).bonus)
+
+    threads = [threading.Thread(target=race) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    writer.stop()
+    assert sorted(made) == [0, 0, 0, 0, 20, 30]
 
 
 # -- how much is looked at --------------------------------------------------------------------
@@ -483,9 +591,9 @@ def test_finalise__of_a_swap_with_one_leg_skipped__gives_back_only_what_did_not_
     ledger.post(box)
     ledger.agree(car, air)
     everyone = Cap(Period.YEAR, Points(200), scope=Scope.EVERYONE)
-    bonus = Bonus("welcome", flat=Points(30))
+    bonus = Bonus("welcome", flat=Points(30), member_most=Points(30))
     ledger.agree(box, car, (2, 1), rules=Rules(caps=(Cap(Period.YEAR, Points(200)), everyone)))
-    ledger.agree(car, air, rules=Rules(bonuses=(bonus,)), version=2)
+    agreed = ledger.agree(car, air, rules=Rules(bonuses=(bonus,)), version=2)
     swap_id = ledger.swap(ben, air, 200, through=[car])
     frozen = ledger.freeze(ledger.stream(box, car, air))
     skipped = next(place for place in (0, 1) if _leg_amount(ledger, frozen.entry_ids, place) == 120)
@@ -500,6 +608,9 @@ def test_finalise__of_a_swap_with_one_leg_skipped__gives_back_only_what_did_not_
         used = connection.execute(sa.select(quote_hop.c.used_out, quote_hop.c.used_in).order_by(quote_hop.c.used_in))
         assert [(row.points_out, row.points_in, row.swaps) for row in rows] == [(40, 40, 1), (80, 40, 1)]
         assert sorted(tuple(row) for row in used) == [(40, 40), (80, 40), (80, 80)]
+        who = Customer.of(connection, ben, None)
+        (situation,) = usage.situations(connection, agreed, agreed.agreed().rules, who, ledger.now_ms)
+        assert situation.had == {"welcome": 0}, "the bonus failed with the swap"
 
 
 def _leg_amount(ledger: Ledger, entry_ids: bytes, place: int) -> int:

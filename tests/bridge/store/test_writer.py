@@ -1,14 +1,18 @@
 """The writer: many commands in one transaction, answered after the commit, and stopped by a bug."""
 
+import resource
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 
 import pytest
 import sqlalchemy as sa
 
-from bridge.store import chainstate, writer
-from bridge.store.database import Database
+from bridge.store import breaker, writer
+from bridge.store.breaker import Alarm
+from bridge.store.database import Database, LedgerUnwritable
 from bridge.store.schema import link
 from bridge.store.writer import LedgerWriter, WriterStopped
 from exchange.errors import Conflict, TooBusy
@@ -299,6 +303,76 @@ def test_shared__that_is_refused__is_refused_to_all_of_its_share_alone(desk: Des
 
 
 def test_run__of_a_command__answers_what_is_committed_on_disk(desk: Desk) -> None:
-    desk.writer.run(lambda connection: chainstate.trip_breaker(connection, "a reason", 1))
+    desk.writer.run(lambda connection: breaker.trip(connection, Alarm.BY_HAND, "a reason", 1))
     with desk.database.read() as connection:
-        assert chainstate.breaker_reason(connection) == "a reason"
+        assert breaker.reason(connection) == "a reason"
+
+
+# -- a full disk --------------------------------------------------------------------------------
+
+
+@contextmanager
+def file_limit(size: int) -> Iterator[None]:
+    """No file of this process may grow beyond `size`: what the system says then is what it says of a used-up quota."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def filling(connection: sa.Connection) -> None:
+    """A command that finds the database full: it may have no page more than it has."""
+    connection.exec_driver_sql("PRAGMA max_page_count = 1")  # never less than there are
+    try:
+        adding("x" * 100_000)(connection)
+    finally:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1073741823")
+
+
+def test_group__of_a_command_that_finds_the_disk_full__is_refused_whole(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "PROBE_EVERY_S", 3_600.0)
+    forgotten: list[set[str]] = []
+    desk.writer.when_undone(lambda: forgotten.append(desk.links()))
+    desk.hold()
+    group = [desk.writer.submit(command) for command in (adding("a"), filling, adding("b"))]
+    desk.gate.set()
+    for future in group:
+        with pytest.raises(LedgerUnwritable, match="cannot be written: database or disk is full"):
+            future.result(WAIT_S)
+    assert desk.links() == set()
+    assert forgotten == [set()]
+    assert desk.writer.trouble is not None
+    desk.writer.run(adding("c"))
+    assert desk.writer.trouble is None
+    assert desk.links() == {"c"}
+    assert (desk.commits, desk.bugs) == (2, 0)
+
+
+def test_group__whose_commit_finds_the_disk_full__is_refused_whole(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "PROBE_EVERY_S", 0.01)
+    desk.hold()
+    group = [desk.writer.submit(adding(name * 9_000)) for name in ("a", "b")]
+    with file_limit(4_096):
+        desk.gate.set()
+        for future in group:
+            with pytest.raises(LedgerUnwritable, match="cannot be written: disk I/O error"):
+                future.result(WAIT_S)
+        with pytest.raises(LedgerUnwritable):
+            desk.writer.run(adding("c"))
+        assert desk.links() == set()
+    until(lambda: desk.writer.trouble is None)
+    desk.writer.run(adding("d"))
+    assert desk.links() == {"d"}
+    assert (desk.commits, desk.bugs) == (3, 0), "the held one, the one that found room again by itself, and the last"
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + WAIT_S
+    while not true():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.001)

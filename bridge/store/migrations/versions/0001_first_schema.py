@@ -26,10 +26,18 @@ def upgrade() -> None:
     )
     op.create_table('breaker',
     sa.Column('id', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('alarm', sa.String(length=32), nullable=False),
     sa.Column('reason', sa.Text(), nullable=False),
     sa.Column('tripped_ms', sa.BigInteger(), nullable=False),
     sa.CheckConstraint('id = 1', name=op.f('ck_breaker_single')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_breaker'))
+    )
+    op.create_table('breaker_event',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
+    sa.Column('alarm', sa.String(length=32), nullable=True),
+    sa.Column('reason', sa.Text(), nullable=False),
+    sa.Column('at_ms', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_breaker_event'))
     )
     op.create_table('deployment',
     sa.Column('chain_id', sa.BigInteger(), autoincrement=False, nullable=False),
@@ -52,6 +60,7 @@ def upgrade() -> None:
     sa.Column('key_index', sa.Integer(), nullable=False),
     sa.Column('address', sa.LargeBinary(length=20), nullable=False),
     sa.Column('next_nonce', sa.BigInteger(), nullable=False),
+    sa.Column('doubtful_below', sa.BigInteger(), server_default='0', nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_lane')),
     sa.UniqueConstraint('key_index', name=op.f('uq_lane_key_index')),
     sa.UniqueConstraint('role', name=op.f('uq_lane_role'))
@@ -61,12 +70,32 @@ def upgrade() -> None:
     sa.Column('created_ms', sa.BigInteger(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_link'))
     )
+    op.create_table('recovery',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
+    sa.Column('reason', sa.Text(), nullable=False),
+    sa.Column('until_block', sa.BigInteger(), nullable=True),
+    sa.Column('since_ms', sa.BigInteger(), nullable=False),
+    sa.Column('ended_ms', sa.BigInteger(), nullable=True),
+    sa.Column('batches', sa.Integer(), nullable=True),
+    sa.Column('matched', sa.Integer(), nullable=True),
+    sa.Column('restored', sa.Integer(), nullable=True),
+    sa.Column('orphans', sa.Integer(), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_recovery'))
+    )
     op.create_table('block_transaction',
     sa.Column('block_number', sa.BigInteger(), nullable=False),
     sa.Column('position', sa.Integer(), nullable=False),
     sa.Column('raw', sa.LargeBinary(), nullable=False),
     sa.ForeignKeyConstraint(['block_number'], ['block.number'], name=op.f('fk_block_transaction_block_number_block')),
     sa.PrimaryKeyConstraint('block_number', 'position', name=op.f('pk_block_transaction'))
+    )
+    op.create_table('lane_trouble',
+    sa.Column('lane_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('type', sa.String(length=16), nullable=False),
+    sa.Column('text', sa.Text(), nullable=False),
+    sa.Column('since_ms', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['lane_id'], ['lane.id'], name=op.f('fk_lane_trouble_lane_id_lane')),
+    sa.PrimaryKeyConstraint('lane_id', name=op.f('pk_lane_trouble'))
     )
     op.create_table('program',
     sa.Column('id', sa.String(length=40), nullable=False),
@@ -135,6 +164,8 @@ def upgrade() -> None:
     sa.Column('item_count', sa.Integer(), nullable=False),
     sa.Column('entry_ids', sa.LargeBinary(), nullable=False),
     sa.Column('skipped', sa.LargeBinary(), nullable=False),
+    sa.Column('origin', sa.String(length=8), server_default='ours', nullable=False),
+    sa.Column('told', sa.JSON(none_as_null=True), nullable=True),
     sa.Column('demand', sa.JSON(), nullable=False),
     sa.Column('throttled', sa.JSON(none_as_null=True), nullable=True),
     sa.Column('due_ms', sa.BigInteger(), nullable=True),
@@ -142,6 +173,7 @@ def upgrade() -> None:
     sa.Column('reason', sa.Text(), nullable=True),
     sa.Column('transaction_hash', sa.LargeBinary(length=32), nullable=True),
     sa.Column('block_number', sa.BigInteger(), nullable=True),
+    sa.Column('place', sa.Integer(), server_default='0', nullable=False),
     sa.Column('gas_used', sa.BigInteger(), nullable=True),
     sa.Column('created_ms', sa.BigInteger(), nullable=False),
     sa.Column('submitted_ms', sa.BigInteger(), nullable=True),
@@ -162,6 +194,7 @@ def upgrade() -> None:
     sa.Column('member_number', sa.String(length=64), nullable=False),
     sa.Column('link_id', sa.String(length=40), nullable=True),
     sa.Column('created_ms', sa.BigInteger(), nullable=False),
+    sa.Column('linked_ms', sa.BigInteger(), nullable=True),
     sa.ForeignKeyConstraint(['link_id'], ['link.id'], name=op.f('fk_member_link_id_link')),
     sa.ForeignKeyConstraint(['program_id'], ['program.id'], name=op.f('fk_member_program_id_program')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_member')),
@@ -249,7 +282,7 @@ def upgrade() -> None:
     sa.Column('debits_posted', sa.BigInteger(), server_default='0', nullable=False),
     sa.Column('incoming_pending', sa.BigInteger(), server_default='0', nullable=False),
     sa.CheckConstraint("(kind = 'member') = (member_id IS NOT NULL)", name=op.f('ck_account_member_kind')),
-    sa.CheckConstraint("kind NOT IN ('member', 'wallet') OR credits_posted + credits_pending >= debits_posted + debits_pending", name=op.f('ck_account_no_overdraft')),
+    sa.CheckConstraint("kind IN ('issued', 'redeemed', 'swapped') OR CASE WHEN frozen THEN credits_posted >= debits_posted ELSE credits_posted + credits_pending >= debits_posted + debits_pending END", name=op.f('ck_account_no_overdraft')),
     sa.CheckConstraint('credits_pending >= 0 AND debits_pending >= 0 AND incoming_pending >= 0 AND credits_posted >= 0 AND debits_posted >= 0', name=op.f('ck_account_counters_not_negative')),
     sa.ForeignKeyConstraint(['member_id'], ['member.id'], name=op.f('fk_account_member_id_member')),
     sa.ForeignKeyConstraint(['program_id'], ['program.id'], name=op.f('fk_account_program_id_program')),
@@ -262,25 +295,6 @@ def upgrade() -> None:
         batch_op.create_index('uq_account_system', ['program_id', 'kind'], unique=True, sqlite_where=sa.text('address IS NULL'), postgresql_where=sa.text('address IS NULL'))
         batch_op.create_index('uq_account_wallet', ['program_id', 'address'], unique=True, sqlite_where=sa.text("kind = 'wallet'"), postgresql_where=sa.text("kind = 'wallet'"))
 
-    op.create_table('attempt',
-    sa.Column('hash', sa.LargeBinary(length=32), nullable=False),
-    sa.Column('lane_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('nonce', sa.BigInteger(), nullable=False),
-    sa.Column('batch_id', sa.String(length=40), nullable=False),
-    sa.Column('raw', sa.LargeBinary(), nullable=False),
-    sa.Column('max_fee_wei', sa.BigInteger(), nullable=False),
-    sa.Column('created_ms', sa.BigInteger(), nullable=False),
-    sa.Column('sent_ms', sa.BigInteger(), nullable=True),
-    sa.Column('mined_block', sa.BigInteger(), nullable=True),
-    sa.ForeignKeyConstraint(['batch_id'], ['batch.id'], name=op.f('fk_attempt_batch_id_batch')),
-    sa.ForeignKeyConstraint(['lane_id'], ['lane.id'], name=op.f('fk_attempt_lane_id_lane')),
-    sa.PrimaryKeyConstraint('hash', name=op.f('pk_attempt')),
-    sa.UniqueConstraint('lane_id', 'nonce', name=op.f('uq_attempt_lane_id_nonce'))
-    )
-    with op.batch_alter_table('attempt', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_attempt_batch_id'), ['batch_id'], unique=False)
-        batch_op.create_index('ix_attempt_unmined', ['lane_id', 'nonce'], unique=False, sqlite_where=sa.text('mined_block IS NULL'), postgresql_where=sa.text('mined_block IS NULL'))
-
     op.create_table('link_code',
     sa.Column('code_hash', sa.LargeBinary(length=32), nullable=False),
     sa.Column('member_id', sa.String(length=40), nullable=False),
@@ -291,6 +305,22 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('link_code', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_link_code_member_id'), ['member_id'], unique=False)
+
+    op.create_table('nonce',
+    sa.Column('lane_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('number', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('batch_id', sa.String(length=40), nullable=False),
+    sa.Column('state', sa.String(length=8), nullable=False),
+    sa.Column('mined_block', sa.BigInteger(), nullable=True),
+    sa.ForeignKeyConstraint(['batch_id'], ['batch.id'], name=op.f('fk_nonce_batch_id_batch')),
+    sa.ForeignKeyConstraint(['lane_id'], ['lane.id'], name=op.f('fk_nonce_lane_id_lane')),
+    sa.PrimaryKeyConstraint('lane_id', 'number', name=op.f('pk_nonce'))
+    )
+    with op.batch_alter_table('nonce', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_nonce_batch_id'), ['batch_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_nonce_mined_block'), ['mined_block'], unique=False)
+        batch_op.create_index('ix_nonce_unmined', ['lane_id', 'number'], unique=False, sqlite_where=sa.text("mined_block IS NULL AND state = 'live'"), postgresql_where=sa.text("mined_block IS NULL AND state = 'live'"))
+        batch_op.create_index('uq_nonce_batch_live', ['batch_id'], unique=True, sqlite_where=sa.text("state = 'live'"), postgresql_where=sa.text("state = 'live'"))
 
     op.create_table('operation',
     sa.Column('seq', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
@@ -304,6 +334,7 @@ def upgrade() -> None:
     sa.Column('idempotency_key', sa.String(length=255), nullable=True),
     sa.Column('request_hash', sa.LargeBinary(length=32), nullable=True),
     sa.Column('tag', sa.LargeBinary(length=5), nullable=True),
+    sa.Column('restored', sa.Boolean(), server_default=sa.text('0'), nullable=False),
     sa.Column('stream_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('batch_id', sa.String(length=40), nullable=True),
     sa.Column('after_id', sa.String(length=40), nullable=True),
@@ -323,6 +354,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_operation_batch_id'), ['batch_id'], unique=False)
         batch_op.create_index('ix_operation_member_seq', ['member_id', 'seq'], unique=False)
         batch_op.create_index('ix_operation_program_seq', ['program_id', 'seq'], unique=False)
+        batch_op.create_index('ix_operation_restored', ['program_id', 'tag'], unique=False, sqlite_where=sa.text('restored AND idempotency_key IS NULL'), postgresql_where=sa.text('restored AND idempotency_key IS NULL'))
         batch_op.create_index('ix_operation_waiting', ['stream_id', 'seq'], unique=False, sqlite_where=sa.text("state = 'accepted' AND batch_id IS NULL"), postgresql_where=sa.text("state = 'accepted' AND batch_id IS NULL"))
 
     op.create_table('quote',
@@ -358,6 +390,22 @@ def upgrade() -> None:
     with op.batch_alter_table('quote', schema=None) as batch_op:
         batch_op.create_index('ix_quote_member', ['member_id', 'accepted_ms', 'expires_ms'], unique=False)
 
+    op.create_table('attempt',
+    sa.Column('hash', sa.LargeBinary(length=32), nullable=False),
+    sa.Column('lane_id', sa.BigInteger(), nullable=False),
+    sa.Column('nonce', sa.BigInteger(), nullable=False),
+    sa.Column('place', sa.Integer(), nullable=False),
+    sa.Column('raw', sa.LargeBinary(), nullable=False),
+    sa.Column('max_fee_wei', sa.BigInteger(), nullable=False),
+    sa.Column('tip_wei', sa.BigInteger(), nullable=False),
+    sa.Column('created_ms', sa.BigInteger(), nullable=False),
+    sa.Column('taken_ms', sa.BigInteger(), nullable=True),
+    sa.Column('taken_block', sa.BigInteger(), nullable=True),
+    sa.Column('sent_ms', sa.BigInteger(), nullable=True),
+    sa.ForeignKeyConstraint(['lane_id', 'nonce'], ['nonce.lane_id', 'nonce.number'], name=op.f('fk_attempt_lane_id_nonce_nonce')),
+    sa.PrimaryKeyConstraint('hash', name=op.f('pk_attempt')),
+    sa.UniqueConstraint('lane_id', 'nonce', 'place', name=op.f('uq_attempt_lane_id_nonce_place'))
+    )
     op.create_table('entry',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
     sa.Column('operation_id', sa.String(length=40), nullable=False),
@@ -626,27 +674,31 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_entry_operation_id'))
 
     op.drop_table('entry')
+    op.drop_table('attempt')
     with op.batch_alter_table('quote', schema=None) as batch_op:
         batch_op.drop_index('ix_quote_member')
 
     op.drop_table('quote')
     with op.batch_alter_table('operation', schema=None) as batch_op:
         batch_op.drop_index('ix_operation_waiting', sqlite_where=sa.text("state = 'accepted' AND batch_id IS NULL"), postgresql_where=sa.text("state = 'accepted' AND batch_id IS NULL"))
+        batch_op.drop_index('ix_operation_restored', sqlite_where=sa.text('restored AND idempotency_key IS NULL'), postgresql_where=sa.text('restored AND idempotency_key IS NULL'))
         batch_op.drop_index('ix_operation_program_seq')
         batch_op.drop_index('ix_operation_member_seq')
         batch_op.drop_index(batch_op.f('ix_operation_batch_id'))
         batch_op.drop_index('ix_operation_after', sqlite_where=sa.text('after_id IS NOT NULL'), postgresql_where=sa.text('after_id IS NOT NULL'))
 
     op.drop_table('operation')
+    with op.batch_alter_table('nonce', schema=None) as batch_op:
+        batch_op.drop_index('uq_nonce_batch_live', sqlite_where=sa.text("state = 'live'"), postgresql_where=sa.text("state = 'live'"))
+        batch_op.drop_index('ix_nonce_unmined', sqlite_where=sa.text("mined_block IS NULL AND state = 'live'"), postgresql_where=sa.text("mined_block IS NULL AND state = 'live'"))
+        batch_op.drop_index(batch_op.f('ix_nonce_mined_block'))
+        batch_op.drop_index(batch_op.f('ix_nonce_batch_id'))
+
+    op.drop_table('nonce')
     with op.batch_alter_table('link_code', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_link_code_member_id'))
 
     op.drop_table('link_code')
-    with op.batch_alter_table('attempt', schema=None) as batch_op:
-        batch_op.drop_index('ix_attempt_unmined', sqlite_where=sa.text('mined_block IS NULL'), postgresql_where=sa.text('mined_block IS NULL'))
-        batch_op.drop_index(batch_op.f('ix_attempt_batch_id'))
-
-    op.drop_table('attempt')
     with op.batch_alter_table('account', schema=None) as batch_op:
         batch_op.drop_index('uq_account_wallet', sqlite_where=sa.text("kind = 'wallet'"), postgresql_where=sa.text("kind = 'wallet'"))
         batch_op.drop_index('uq_account_system', sqlite_where=sa.text('address IS NULL'), postgresql_where=sa.text('address IS NULL'))
@@ -680,10 +732,13 @@ def downgrade() -> None:
     op.drop_table('api_key')
     op.drop_table('stream')
     op.drop_table('program')
+    op.drop_table('lane_trouble')
     op.drop_table('block_transaction')
+    op.drop_table('recovery')
     op.drop_table('link')
     op.drop_table('lane')
     op.drop_table('deployment')
+    op.drop_table('breaker_event')
     op.drop_table('breaker')
     op.drop_table('block')
     # ### end Alembic commands ###

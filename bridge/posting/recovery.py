@@ -1,0 +1,201 @@
+"""Recovery: a ledger that was restored from an older copy learns what the chain did since.
+
+At its start the service compares how far the chain says each stream and each signer are with what the ledger knows.
+Where the chain is ahead, or where somebody said that the ledger was restored, nothing is accepted, frozen or signed
+until the follower has taken in all blocks up to the head of that moment, and these are final. What the blocks hold is
+imported on the way; see `imports` and `bridge.store.restored`.
+
+What the lost ledger sent may also be on its way still, and no node knows of all that was ever sent. Were it mined
+behind what is posted here anew, a request that was repeated would count twice. So the recovery goes on until the chain
+takes no batch of that time any more. Only in a chain of our own, whose transactions all wait in its one node, is it
+over when that node shows none.
+"""
+
+import logging
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from bridge.chain import contracts
+from bridge.chain.errors import RpcRefused
+from bridge.chain.rpc import Block, BlockId, Rpc
+from bridge.posting.clock import Clock
+from bridge.posting.submitter import UNMINED_PER_LANE_MAX, examine_nonces
+from bridge.store import attempts, batches, blocks, chainstate, lanes, streams
+from bridge.store.batches import Batch
+from bridge.store.blocks import KnownBlock
+from bridge.store.database import Database
+from bridge.store.lanes import Lane
+from bridge.store.streams import Stream
+from bridge.store.writer import LedgerWriter
+from exchange.errors import Unavailable
+
+#: How often a start is put off because the node has no receipt of a transaction that may be ours.
+RECEIPTS_ASKED_MAX = 10
+#: How many transactions of a signer are in blocks, and with those that the node would put into the next one.
+_MINED_AND_WAITING: tuple[BlockId, BlockId] = ("latest", "pending")
+
+_log = logging.getLogger(__name__)
+
+
+class Recovering(Unavailable):
+    """Raised when something is to be written while the ledger learns what the chain did without it."""
+
+    type = "recovering"
+
+
+class Recovery:
+    """Keeps everybody waiting until the ledger knows what the chain knows; `active` says whether it does so.
+
+    `own_chain`: all transactions that wait to be mined wait in this one node, as in the embedded chain.
+    """
+
+    def __init__(
+        self, *, database: Database, writer: LedgerWriter, rpc: Rpc, clock: Clock, own_chain: bool = False
+    ) -> None:
+        self._database = database
+        self._writer = writer
+        self._rpc = rpc
+        self._clock = clock
+        self._own_chain = own_chain
+        #: how often receipts were missing that must come, or that are of what is not ours
+        self._missed = 0
+        self.active = False
+
+    def require_over(self) -> None:
+        """Raises Recovering while the ledger is behind the chain."""
+        if self.active:
+            raise Recovering("the ledger takes in what the chain did while it was away; ask again shortly")
+
+    def examine(self) -> None:
+        """Find out whether the ledger must recover. To be called before anything is accepted, again where it raises.
+
+        Raises ChainError: also, at most RECEIPTS_ASKED_MAX times, where the node lacks a receipt that would tell.
+        """
+        head = self._rpc.head_number()
+        with self._database.read() as connection:
+            under_way = chainstate.recovery(connection)
+            reason = self._ahead(connection, head) if under_way is None else None
+        if reason is not None:
+            self._writer.run(lambda connection: chainstate.begin_recovery(connection, reason, self._clock()))
+        elif under_way is None:
+            return
+        if under_way is None or under_way.until_block is None:
+            self._writer.run(lambda connection: chainstate.recover_until(connection, head))
+        self.active = True
+        told = reason if under_way is None else under_way.reason
+        _log.warning("the ledger recovers, and takes no requests until then: %s", told)
+
+    def step(self) -> bool:
+        """End the recovery if all is taken in. Answers whether it ended now. Raises ChainError."""
+        if not self.active:
+            return False
+        with self._database.read() as connection:
+            under_way, final = chainstate.recovery(connection), blocks.newest_final(connection)
+            of_lanes = lanes.all_lanes(connection)
+        assert under_way is not None and under_way.until_block is not None
+        if final is None or final.number < under_way.until_block:
+            return False
+        if not (self._own_chain or self._is_stale(under_way, final)):
+            return False
+        used = [(lane, self._rpc.transaction_count(lane.address, final.hash)) for lane in of_lanes]
+        if self._may_come(used):
+            return False
+        ended = self._writer.run(lambda connection: self._end(connection, used))
+        self.active = False
+        _log.warning(
+            "the ledger has recovered: %s batches were imported, %s operations were known and %s are restored;"
+            " %s accounts are nobody's until a request for them is repeated",
+            ended.batches,
+            ended.matched,
+            ended.restored,
+            ended.orphans,
+        )
+        return True
+
+    def _end(self, connection: sa.Connection, used: Sequence[tuple[Lane, int]]) -> chainstate.Recovery:
+        for lane, count in used:
+            examine_nonces(connection, lane.id, count, recovering=True, now_ms=self._clock())
+            if not self._own_chain:
+                # What was lost may be mined late: its batches are refused by then, but they use their nonces up.
+                lanes.doubt(connection, lane.id, count + UNMINED_PER_LANE_MAX)
+        return chainstate.end_recovery(connection, self._clock())
+
+    # -- comparing ----------------------------------------------------------------------------
+
+    def _is_stale(self, under_way: chainstate.Recovery, final: KnownBlock) -> bool:
+        """Whether the chain takes no batch of the lost ledger any more, by its own time or where it stands still.
+
+        A chain that makes no empty blocks does so; its next block will have the time of then.
+        """
+        assert under_way.until_block is not None
+        with self._database.read() as connection:
+            deployment, began = chainstate.get(connection), blocks.at(connection, under_way.until_block)
+        longest_s = 0 if deployment is None else deployment.longest_batch_s
+        since_s = max(under_way.since_ms // 1000, 0 if began is None else began.timestamp)
+        if final.timestamp > since_s + longest_s:
+            return True
+        return self._clock() // 1000 > since_s + longest_s and self._rpc.head_number() == final.number
+
+    def _may_come(self, used: Sequence[tuple[Lane, int]]) -> bool:
+        """Whether the node has transactions of ours that are not final, or in its own chain such that wait.
+
+        `used` is how many of each lane are final.
+        """
+        for lane, count in used:
+            mined, waiting = (self._rpc.transaction_count(lane.address, at) for at in _MINED_AND_WAITING)
+            if mined > count or (self._own_chain and waiting > max(mined, lane.next_nonce)):
+                return True
+        return False
+
+    def _ahead(self, connection: sa.Connection, head: int) -> str | None:
+        """What the chain has at its head, or is about to have, that this ledger cannot know of; or None."""
+        deployment = chainstate.get(connection)
+        if deployment is None:
+            return None
+        at = self._rpc.block(head)
+        if at is None:  # another node behind the same address, which lags
+            raise RpcRefused(0, f"the node lost block {head}", method="eth_getBlockByNumber")
+        for lane in lanes.all_lanes(connection):
+            count = self._rpc.transaction_count(lane.address, "pending")
+            if count > lane.next_nonce:
+                return f"the chain has {count} transactions of {lane.role}, the ledger knows of {lane.next_nonce}"
+        return None if deployment.exchange is None else self._stream_ahead(connection, deployment.exchange, at)
+
+    def _stream_ahead(self, connection: sa.Connection, exchange: bytes, at: Block) -> str | None:
+        asked = [(of, _question(connection, exchange, of)) for of in streams.posting(connection)]
+        answers = self._rpc.call_many([question for _, question in asked], at.number)
+        for (of, _), answer in zip(asked, answers, strict=True):
+            used = contracts.decode_uint(answer) if answer else 0  # not there yet at this block
+            known = batches.last_mined(connection, of.id)
+            ours = {one.sequence: one for one in batches.unposted(connection, of.id)}
+            for sequence in range(known + 1, used + 1):
+                # What was mined while the service was down is simply ours; the follower will find it.
+                if sequence not in ours or not self._is_mined(connection, ours[sequence], at):
+                    return f"the chain is at batch {used} of {of.key}, and batch {sequence} is not known here"
+        return None
+
+    def _is_mined(self, connection: sa.Connection, ours: Batch, at: Block) -> bool:
+        """Whether a transaction of this batch was mined, and took its number. Raises RpcRefused while nobody can tell.
+
+        No receipt is no answer: a node may lag behind its own blocks. One that has a receipt of a nonce, or says that
+        the nonce is free, has answered.
+        """
+        signed = attempts.numbers_of(connection, ours.id)
+        receipts = dict(zip(signed, self._rpc.receipts(list(signed)), strict=True))
+        if any(one is not None and one.status == 1 for one in receipts.values()):
+            return True
+        open_numbers = set(signed.values()) - {signed[each] for each, one in receipts.items() if one is not None}
+        if not open_numbers:
+            return False
+        lane, first = lanes.by_id(connection, ours.lane_id), min(open_numbers)
+        if first < self._rpc.transaction_count(lane.address, at.hash) and self._missed < RECEIPTS_ASKED_MAX:
+            self._missed += 1
+            raise RpcRefused(0, f"no receipt yet for nonce {first} of lane {lane.role}", method="receipt")
+        return False
+
+
+def _question(connection: sa.Connection, exchange: bytes, of: Stream) -> tuple[bytes, bytes]:
+    if of.path_id is not None:
+        return exchange, contracts.encode_sequence_of(of.path_id)
+    return streams.tokens(connection, of)[0], contracts.encode_sequence()

@@ -1,0 +1,81 @@
+"""The simulation from the command line: many seeds, one of them again, or a planted bug to be found."""
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from tests.simulation.plants import PLANTS
+from tests.simulation.scenario import KINDS
+from tests.simulation.world import STEPS, Result, run
+
+#: Lines of the history that a violation shows.
+SHOWN_MAX = 25
+
+
+def main() -> int:
+    """Run what the arguments say; 1 when anything that must always hold did not."""
+    parser = argparse.ArgumentParser(prog="make simulate", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=20, help="how many seeds")
+    parser.add_argument("--start", type=int, default=1, help="the first of them")
+    parser.add_argument("--seed", type=int, help="replay this one, with its whole history")
+    parser.add_argument("--steps", type=int, default=STEPS, help="steps of each run before all faults end")
+    parser.add_argument("--plant", choices=sorted(PLANTS), help="plant this bug, and stop where it is found")
+    chosen = parser.parse_args()
+    if chosen.seed is not None:
+        return _replay(chosen.seed, chosen.steps, chosen.plant)
+    began_s = time.monotonic()
+    results = []
+    for one in _results(chosen):
+        results.append(one)
+        if one.violation is not None:
+            sys.stdout.write(_failure(one, chosen.steps, chosen.plant))
+            sys.stdout.flush()
+            if chosen.plant is not None:
+                break
+    sys.stdout.write(_summary(results, time.monotonic() - began_s))
+    return int(any(one.violation for one in results))
+
+
+def _results(chosen: argparse.Namespace) -> Iterator[Result]:
+    """The seeds one after another."""
+    for seed in range(chosen.start, chosen.start + chosen.seeds):
+        yield run(seed, steps=chosen.steps, plant=chosen.plant)
+
+
+def _replay(seed: int, steps: int, plant: str | None) -> int:
+    result = run(seed, steps=steps, plant=plant, echo=True)
+    sys.stdout.write("\n".join(result.last) + f"\nseed {seed}: history {result.digest}\n")
+    return int(result.violation is not None)
+
+
+def _failure(one: Result, steps: int, plant: str | None) -> str:
+    again = f"make simulate SEED={one.seed}"
+    again += "" if steps == STEPS else f" STEPS={steps}"
+    again += "" if plant is None else f" PLANT={plant}"
+    shown = "\n".join(f"    {line}" for line in one.last[-SHOWN_MAX:])
+    return f"\nseed {one.seed} failed at step {one.steps}: {one.violation}\n{shown}\n  replay it: {again}\n\n"
+
+
+def _summary(results: list[Result], seconds: float) -> str:
+    faults, counts = Counter[str](), Counter[str]()
+    points: set[str] = set()
+    for one in results:
+        faults.update(one.faults)
+        counts.update(one.counts)
+        points |= set(one.visited)
+    failed = [one.seed for one in results if one.violation]
+    lines = [
+        f"{len(results)} seeds, {sum(one.steps for one in results)} steps, {seconds:.0f} s",
+        ", ".join(f"{number} {name}" for name, number in sorted(counts.items())),
+        f"{sum(one.crashes for one in results)} crashes at {len(points)} fault points",
+        "injected faults:",
+        *(f"  {faults[kind]:>7} {kind}" for kind in sorted({*KINDS, *faults})),
+        f"violations: {len(failed)}" + (f" (seeds {', '.join(map(str, failed))})" if failed else ""),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

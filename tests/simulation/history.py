@@ -1,0 +1,33 @@
+"""The history of one run: every step as a line, a hash over all of them, and counts of what was injected."""
+
+import hashlib
+from collections import Counter, deque
+
+#: Lines that are kept to be shown; all are hashed.
+KEPT_MAX = 60
+
+
+class History:
+    """What happened, in order. The same seed must give the same `digest`."""
+
+    def __init__(self, *, echo: bool = False) -> None:
+        self.last = deque[str](maxlen=None if echo else KEPT_MAX)
+        self.faults = Counter[str]()
+        self.visited = Counter[str]()
+        self.lines = 0
+        self._sum = hashlib.sha256()
+
+    def note(self, line: str) -> None:
+        """Add a line, which must say nothing that another process would say otherwise."""
+        self.lines += 1
+        self._sum.update(line.encode() + b"\n")
+        self.last.append(line)
+
+    def fault(self, kind: str, told: str = "") -> None:
+        """A fault was injected."""
+        self.faults[kind] += 1
+        self.note(f"  fault: {kind} {told}".rstrip())
+
+    @property
+    def digest(self) -> str:
+        return self._sum.hexdigest()[:16]

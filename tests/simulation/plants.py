@@ -1,0 +1,110 @@
+"""Planted bugs: mistakes that somebody could make in the service, which the simulation must find.
+
+Each takes one rule of the mechanism away while a run lasts. None of them shows where nothing goes wrong.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest.mock import patch
+
+from bridge.chain.errors import RpcRefused
+from bridge.chain.finality import Final, FinalityRule
+from bridge.chain.rpc import Block, Log
+from bridge.posting import follower, imports
+from bridge.posting.follower import Follower
+from bridge.posting.submitter import Submitter
+from bridge.store import outcomes
+from bridge.store.operations import Known
+from tests.simulation.scenario import Scenario
+
+#: How often at least a planted run meets its faults.
+CRASH_ONE_IN, WIRE_ONE_IN = 20, 20
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """A mistake: what it is, how it is made, and which kinds of fault it takes to show."""
+
+    told: str
+    make: Callable[[], AbstractContextManager[Any]]
+    needs: frozenset[str]
+
+    def among(self, found: Scenario) -> Scenario:
+        """A run with only those faults that it takes, so that nothing else comes first."""
+        depth = max(found.final_depth, 2)
+        return replace(
+            found,
+            kinds=self.needs,
+            crash_one_in=min(found.crash_one_in, CRASH_ONE_IN),
+            wire_one_in=min(found.wire_one_in, WIRE_ONE_IN),
+            final_depth=depth,
+            finality=f"depth:{depth}",
+            lazy=False,
+        )
+
+
+@contextmanager
+def _send_before_store() -> Iterator[None]:
+    right = Submitter._store
+
+    def wrong(self: Submitter, *given: Any, **named: Any) -> Any:
+        made = right(self, *given, **named)
+        with suppress(RpcRefused):  # any answer is only a hint
+            self._rpc.send_raw(made.raw)  # its transaction is not committed yet
+        return made
+
+    with patch.object(Submitter, "_store", wrong):
+        yield
+
+
+def _forget_to_undo() -> AbstractContextManager[Any]:
+    return patch.object(outcomes, "unconfirm", lambda *_: None)
+
+
+def _final_at_once() -> AbstractContextManager[Any]:
+    return patch.object(FinalityRule, "final", lambda _self, _rpc, head: Final(head, None))
+
+
+def _any_digest_is_ours() -> AbstractContextManager[Any]:
+    return patch.object(imports, "follow", lambda *_: None)
+
+
+def _any_body_is_the_same() -> AbstractContextManager[Any]:
+    return patch.object(Known, "require_same", lambda *_: None)
+
+
+@contextmanager
+def _believe_empty_logs() -> Iterator[None]:
+    def wrong(self: Follower, found: Block, contracts: Sequence[bytes]) -> list[Log]:
+        return self._rpc.logs(found.hash, contracts)
+
+    with patch.object(Follower, "_logs", wrong), patch.object(follower, "_require_events", lambda *_: None):
+        yield
+
+
+PLANTS = {
+    "send-before-store": Plant(
+        "the signed bytes are sent before the transaction that stores them is committed",
+        _send_before_store,
+        frozenset({"crash"}),
+    ),
+    "forget-to-undo": Plant(
+        "a reorganisation takes the blocks away, and leaves their batches confirmed",
+        _forget_to_undo,
+        frozenset({"reorganisation"}),
+    ),
+    "final-at-once": Plant(
+        "a block counts as final as soon as it is seen", _final_at_once, frozenset({"reorganisation"})
+    ),
+    "any-digest": Plant(
+        "a batch on the chain that nobody froze here is not looked at", _any_digest_is_ours, frozenset({"stolen key"})
+    ),
+    "any-body": Plant(
+        "a key that was used is answered without comparing what is asked", _any_body_is_the_same, frozenset()
+    ),
+    "believe-empty-logs": Plant(
+        "a node that shows no logs of a block is believed", _believe_empty_logs, frozenset({"empty logs"})
+    ),
+}

@@ -1,0 +1,93 @@
+"""A scenario: which kinds of fault one seed injects, and how often. Each seed has a random subset of them."""
+
+from dataclasses import dataclass
+from random import Random
+
+from tests.faults.answers import Kind
+
+#: What can go wrong, by kind.
+WIRE = (
+    Kind.LOSE_REQUEST,
+    Kind.LOSE_ANSWER,
+    Kind.LATE_REQUEST,
+    Kind.DOUBLE_REQUEST,
+    Kind.OLD_HEAD,
+    Kind.EMPTY_LOGS,
+    Kind.HIDE_RECEIPT,
+    Kind.HIDE_TRANSACTION,
+    Kind.REFUSE,
+    Kind.REFUSE_TAKEN,
+    Kind.HTML_PAGE,
+    Kind.TRUNCATED,
+)
+CHAIN = (
+    "reorganisation",
+    "dropped transaction",
+    "late transaction",
+    "base fee spike",
+    "empty signer",
+    "reverted transaction",
+    "few transactions a block",
+)
+ADMINS = ("pause", "lowered limit", "lowered cap", "lowered credit", "suspended terms", "new terms")
+OURS = ("crash", "clock jump", "lost client answer")
+KINDS = (*(each.value.replace("-", " ") for each in WIRE), *CHAIN, *ADMINS, *OURS)
+#: With these a transaction may be mined that the node does not show: no chain of our own has them.
+_ELSEWHERE = {"dropped transaction", "late transaction", Kind.OLD_HEAD.value.replace("-", " "), "late request"}
+#: The share of seeds whose chain makes no empty blocks.
+LAZY = 0.2
+#: One seed in so many restores the ledger from a backup, and one in so many has a stolen key.
+RESTORED_ONE_IN = 6
+STOLEN_ONE_IN = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What one run is like. `wire_one_in` is how often a request to the node goes wrong, `crash_one_in` how often a
+    fault point is the last that the process reaches.
+    """
+
+    kinds: frozenset[str]
+    wire_one_in: int
+    crash_one_in: int
+    final_depth: int
+    finality: str
+    entries_max: int
+    batch_life_s: int
+    linger_ms: int
+    lazy: bool
+    steps: int
+
+    def has(self, kind: str) -> bool:
+        """Whether a kind of fault may happen."""
+        return kind in self.kinds
+
+    @property
+    def own_chain(self) -> bool:
+        """Whether what waits to be mined waits in the one node that is asked, as in the embedded chain."""
+        return self.lazy and not self.kinds & _ELSEWHERE
+
+    @classmethod
+    def of(cls, dice: Random, steps: int) -> "Scenario":
+        share = dice.choice((0.0, 0.2, 0.5, 0.5, 0.8))
+        kinds = {kind for kind in KINDS if dice.random() < share}
+        if dice.randrange(RESTORED_ONE_IN) == 0:
+            kinds.add("restored ledger")
+        if dice.randrange(STOLEN_ONE_IN) == 0:
+            kinds = {"stolen key"}
+        lazy = dice.random() < LAZY
+        if lazy:  # as the embedded chain is: a block is final when it is made, and none is made of nothing
+            kinds -= {"reorganisation"}
+        depth = 0 if lazy else dice.choice((2, 2, 3, 5))
+        return cls(
+            kinds=frozenset(kinds),
+            wire_one_in=dice.choice((20, 50, 150)),
+            crash_one_in=dice.choice((20, 60, 150)),
+            final_depth=depth,
+            finality=dice.choice((f"depth:{depth}", "finalized")),
+            entries_max=dice.choice((3, 8, 30)),
+            batch_life_s=dice.choice((20, 60, 120)),
+            linger_ms=dice.choice((0, 0, 2_000)),
+            lazy=lazy,
+            steps=steps,
+        )

@@ -1,0 +1,310 @@
+"""One run: a seed, the world that it makes, and what came of it."""
+
+import logging
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bridge.posting import calls
+from bridge.store import breaker, chainstate, ids
+from bridge.store.database import Database
+from tests.bridge.store.ledgers import NOW_MS
+from tests.simulation.chain import Network
+from tests.simulation.clients import Clients
+from tests.simulation.crashes import Crash, FaultPoints
+from tests.simulation.dice import Dice, SeededIds
+from tests.simulation.ground import ground
+from tests.simulation.history import History
+from tests.simulation.node import Node
+from tests.simulation.oracle import Oracle, Violation
+from tests.simulation.plants import PLANTS
+from tests.simulation.process import BUSY_MAX, Process
+from tests.simulation.scenario import Scenario
+from tests.simulation.weather import Weather
+from tests.simulation.wire import Wire
+
+STEPS = 150
+#: Time that passes between two steps at most.
+STEP_MS_MAX = 2_000
+#: How often ledger and chain are compared by the oracle.
+LOOK_EVERY = 10
+#: Rounds in which everything must come to rest once all faults have ended, and how long each is: at first seconds,
+#: then long enough for buckets to refill, batches to expire and the period of caps to end.
+ROUNDS_MS = (*[1_000] * 60, *[30_000] * 60, *[3_600_000] * 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a run; `violation` is None when all was as it must be."""
+
+    seed: int
+    digest: str
+    steps: int
+    crashes: int
+    faults: Counter[str]
+    visited: Counter[str]
+    counts: Counter[str]
+    violation: str | None
+    last: list[str]
+
+
+class World:
+    """Everything of one run. `directory` is where its ledger is kept."""
+
+    def __init__(self, seed: int, found: Scenario, directory: Path, *, echo: bool = False) -> None:
+        self.seed = seed
+        self._dice = Dice(seed)
+        self._steps = self._dice.stream("steps")
+        self.scenario = found
+        self.history = History(echo=echo)
+        self._path = directory / "ledger.sqlite3"
+        self._backup = directory / "backup.sqlite3"
+        of = ground()
+        shutil.copyfile(of.path, self._path)
+        self.network = Network(of.genesis, NOW_MS, self._dice.stream("network"), self.scenario.final_depth)
+        of.lay(self.network)
+        self.oracle = Oracle(of, self.network, self.history)
+        self.points = FaultPoints(
+            self._dice.stream("crashes"), self.history, self.scenario.crash_one_in if self.scenario.has("crash") else 0
+        )
+        self.wire = Wire(Node(self.network), self.scenario, self._dice.stream("wire"), self.points, self.history)
+        self.clients = Clients(of, self.scenario, self._dice.stream("clients"), self.history, self.oracle)
+        self.weather = Weather(of, self.network, self.scenario, self._dice.stream("weather"), self.history, self.oracle)
+        self.weather.now_ms = NOW_MS
+        self.step = 0
+        self._start()
+
+    def clock(self) -> int:
+        """The service's clock."""
+        return self.weather.now_ms + self.weather.skew_ms
+
+    # -- a run --------------------------------------------------------------------------------------
+
+    def live(self) -> None:
+        """The steps of the seed with all their faults, and then the way to rest. Raises Violation."""
+        while self.step < self.scenario.steps:
+            self.step += 1
+            self.weather.now_ms += self._steps.randrange(STEP_MS_MAX)
+            self._guarded(self._begin)
+            self._guarded(self._act)
+            if self.step % LOOK_EVERY == 0:
+                self.oracle.look(self.process.database)
+        self._rest()
+
+    def _begin(self) -> None:
+        if not self.process.ready and self.process.begin():
+            self.history.note(f"{self.step} started")
+
+    def _act(self) -> None:
+        deeds = (
+            (self._ask, 36),
+            (self._follow, 16),
+            (self._post, 16),
+            (self._mine, 15),
+            (self._change, 12),
+            (self._wire, 3),
+            (self._audit, 2),
+            (self._keep_or_restore, 1),
+        )
+        (chosen,) = self._steps.choices([each for each, _ in deeds], [weight for _, weight in deeds])
+        if self.process.ready or chosen in (self._mine, self._change, self._wire):
+            chosen()
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        """Do it; a crash takes the process away, and the next one starts."""
+        try:
+            act()
+        except Crash:
+            self.process.close()
+            self._start()
+
+    def _start(self) -> None:
+        self.process = Process(self._path, self.wire, self.clock, self.points, self.scenario)
+
+    def _ask(self) -> None:
+        self.clients.act(self.process)
+
+    def _follow(self) -> None:
+        self._note("follow", self.process.follow())
+
+    def _post(self) -> None:
+        self._note("post", self.process.post())
+
+    def _mine(self) -> None:
+        self.weather.mine()
+
+    def _change(self) -> None:
+        self.weather.change(self.process)
+
+    def _wire(self) -> None:
+        """What was late arrives, in any order; and the node's head may be an old one from now on."""
+        self.wire.faults.deliver_late(shuffled=True)
+        if self.scenario.has("old head"):
+            self.wire.lag()
+
+    def _audit(self) -> None:
+        self._note("audit", self.process.audit())
+
+    def _note(self, what: str, moved: bool) -> None:
+        self.history.note(f"{self.step} {what}{' moved' if moved else ''}")
+
+    # -- a backup, and a ledger put back ------------------------------------------------------------
+
+    def _keep_or_restore(self) -> None:
+        """A copy is made while the service runs; later it takes the place of the ledger, which was lost."""
+        if not self.scenario.has("restored ledger"):
+            return
+        if not self._backup.exists():
+            self._copy(self._path, self._backup)
+            self.history.note("backup")
+            return
+        self.history.fault("restored ledger")
+        self.process.close()
+        for left in ("-wal", "-shm"):
+            self._path.with_name(f"{self._path.name}{left}").unlink(missing_ok=True)
+        shutil.move(self._backup, self._path)
+        put_back = Database(f"sqlite:///{self._path}")
+        with put_back.write() as connection:
+            chainstate.begin_recovery(connection, "the ledger was restored from a backup", self.clock())
+        put_back.close()
+        self.oracle.forget_answers()
+        self.clients.all_again()
+        self._start()
+
+    @staticmethod
+    def _copy(source: Path, target: Path) -> None:
+        with sqlite3.connect(source) as ours, sqlite3.connect(target) as copy:
+            ours.backup(copy)
+        ours.close()
+        copy.close()
+
+    # -- the way to rest ----------------------------------------------------------------------------
+
+    def _rest(self) -> None:
+        self.history.note("all faults end")
+        self.points.one_in = 0
+        self.oracle.resting = True
+        self.weather.calm()
+        self.wire.be_true()
+        if self.oracle.theft:
+            return self._rest_after_theft()
+        unrest: str | None = "nothing was done"
+        for rounds, round_ms in enumerate(ROUNDS_MS, start=1):
+            self.weather.now_ms += round_ms
+            self._round()
+            unrest = self.oracle.unrest(self.process.database, self.clients.requests)
+            if unrest is None:
+                self.history.note(f"at rest after {rounds} rounds")
+                return self._check_at_rest()
+        raise Violation("L", f"after {len(ROUNDS_MS)} rounds without faults: {unrest}")
+
+    def _round(self) -> None:
+        """The partners ask again, and everything moves on by a few blocks."""
+        self.process.begin()
+        self.weather.mine()
+        self._until_idle(self.process.follow)
+        self.clients.settle(self.process)
+        for _ in range(self.scenario.final_depth + 2):
+            self._until_idle(self.process.post, most=3)
+            self.weather.now_ms += 1_000
+            self.weather.mine()
+            self._until_idle(self.process.follow)
+
+    @staticmethod
+    def _until_idle(step: Callable[[], bool], most: int = BUSY_MAX) -> None:
+        for _ in range(most):
+            if not step():
+                return
+
+    def _check_at_rest(self) -> None:
+        self.process.audit()
+        self.oracle.look(self.process.database)
+        report = self.process.reconciler.audit()
+        if report.differences:
+            named = [one.named() for one in report.programs if one.differences]
+            raise Violation("A", f"the reconciler names {named} at block {report.block.number}")
+        self.oracle.verdict(self.process.database, self.clients.requests)
+
+    def _rest_after_theft(self) -> None:
+        """A thief used a key: posting must stop at once, and stay stopped."""
+        for _ in range(self.scenario.final_depth + 5):
+            self.weather.now_ms += 1_000
+            self._round()
+        with self.process.database.read() as connection:
+            if not breaker.is_tripped(connection):
+                raise Violation("T", "a stolen key posted, and the breaker did not trip")
+
+
+def run(seed: int, *, steps: int = STEPS, plant: str | None = None, echo: bool = False) -> Result:
+    """Run one seed, with a planted bug if one is named."""
+    planted = nullcontext() if plant is None else PLANTS[plant].make()
+    with _quiet(), planted, TemporaryDirectory(prefix="sarraf-simulation-") as directory:
+        return _run(seed, scenario(seed, steps, plant), Path(directory), echo)
+
+
+def scenario(seed: int, steps: int = STEPS, plant: str | None = None) -> Scenario:
+    """What a seed's run is like, without running it."""
+    found = Scenario.of(Dice(seed).stream("scenario"), steps)
+    return found if plant is None else PLANTS[plant].among(found)
+
+
+def _run(seed: int, found: Scenario, directory: Path, echo: bool) -> Result:
+    now = [lambda: NOW_MS]
+    entries = calls.POST_ENTRIES_MAX, calls.SETTLE_LEGS_MAX
+    violation: str | None = None
+    counts: Counter[str] = Counter()
+    with ids.taken_from(SeededIds(Dice(seed).stream("ids"), lambda: now[0]())):
+        world = World(seed, found, directory, echo=echo)
+        now[0] = world.clock
+        calls.POST_ENTRIES_MAX = calls.SETTLE_LEGS_MAX = world.scenario.entries_max
+        try:
+            world.live()
+            counts = world.oracle.counts(world.process.database)
+        except Violation as found:
+            violation = str(found)
+        except Exception as bug:  # noqa: BLE001 - what fails in the service is what a run looks for
+            violation = _bug(bug)
+        finally:
+            calls.POST_ENTRIES_MAX, calls.SETTLE_LEGS_MAX = entries
+            world.process.close()
+    if violation is not None:
+        world.history.note(violation)
+    history = world.history
+    return Result(
+        seed,
+        history.digest,
+        world.step,
+        world.points.crashes,
+        history.faults,
+        history.visited,
+        counts,
+        violation,
+        list(history.last),
+    )
+
+
+def _bug(bug: Exception) -> str:
+    """Where the service failed unexpectedly."""
+    at = bug.__traceback__
+    places = []
+    while at is not None:
+        places.append(f"{Path(at.tb_frame.f_code.co_filename).name}:{at.tb_lineno} {at.tb_frame.f_code.co_name}")
+        at = at.tb_next
+    return f"bug: {type(bug).__name__}: {bug} at {' < '.join(reversed(places[-6:]))}"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the service's log: what it warns of here was meant to happen."""
+    log = logging.getLogger("bridge")
+    before = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
