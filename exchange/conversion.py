@@ -87,7 +87,9 @@ class Conversion:
         near = int(at_ratio)
         for _ in range(_GUESSES):
             given = self.total_of(near)
-            near = near * total // given if given else near
+            if given in (0, total):
+                break
+            near = near * total // given
         return first_near(near, at_ratio, lambda amount: self.total_of(amount) >= total)
 
     def _granted(self, amount: int, base: int) -> list[tuple[str, int]]:

@@ -107,7 +107,7 @@ class Search(ABC):
         """The programs at the near and at the far side."""
 
     @abstractmethod
-    def enter(self, passage: Passage) -> int | None:
+    def enter(self, passage: Passage | Widest) -> int | None:
         """A bound on the value after the first hop of several."""
 
     @abstractmethod
@@ -183,7 +183,9 @@ class Search(ABC):
     def _near(self) -> Level:
         near: Level = {}
         for program, direction in self.near_directions():
-            value = self.enter(self._passage(direction)) if program != self.ends[1] else None
+            if program == self.ends[1] or self.enter(direction.widest) is None:
+                continue  # nobody's passage would do: whoever asks need not be looked up
+            value = self.enter(self._passage(direction))
             if value is not None:
                 near[program] = value
         return near
@@ -310,7 +312,7 @@ class Ahead(Search):
     def lanes_to(self, program: str) -> Mapping[str, Lane]:
         return self.asked.market.lanes_into(program)
 
-    def enter(self, passage: Passage) -> int | None:
+    def enter(self, passage: Passage | Widest) -> int | None:
         return through(passage.lane, self.asked.amount) or None
 
     def leave(self, passage: Passage, value: int) -> int | None:
@@ -383,7 +385,7 @@ class Back(Search):
     def lanes_to(self, program: str) -> Mapping[str, Lane]:
         return self.asked.market.lanes_from(program)
 
-    def enter(self, passage: Passage) -> int | None:
+    def enter(self, passage: Passage | Widest) -> int | None:
         least = passage.total_needed(self.asked.amount)
         return None if least is None else -least
 

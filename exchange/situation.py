@@ -17,6 +17,9 @@ class Usage:
     count: int = 0
 
 
+_UNUSED = Usage()
+
+
 @dataclass(frozen=True, slots=True)
 class Situation:
     """Who swaps, when, and what they swapped before in this direction.
@@ -34,7 +37,9 @@ class Situation:
 
     def used_of(self, cap: Cap) -> Usage:
         """What is used of one cap; nothing where it counts single transfers."""
-        return Usage() if cap.per is Period.TRANSFER else self.used.get(cap, Usage())
+        if not self.used or cap.per is Period.TRANSFER:
+            return _UNUSED
+        return self.used.get(cap, _UNUSED)
 
     def left_of(self, bonus: Bonus) -> int | None:
         """The most that this bonus may add to a transfer now, None where nothing bounds it."""

@@ -40,6 +40,10 @@ SCORE_MIN: Final = 80
 STOP_SECONDS_MAX: Final = 120
 #: How often it is looked whether mutmut is done, or time is over.
 LOOK_SECONDS: Final = 5
+#: A mutant that takes so many times as long as its tests, and some seconds more, counts as one that does not end: more
+#: than a busy machine makes of it.
+LONGER_TIMES: Final = 4.0
+LONGER_SECONDS: Final = 5.0
 #: The characters of a changed line that are shown.
 LINE_MAX: Final = 160
 
@@ -226,6 +230,8 @@ def _config(module: str) -> str:
         "pytest_add_cli_args_test_selection": MODULES[module],
         "type_check_command": [*mypy, "exchange", "bridge"],
         "on_dependency_change": "ignore",
+        "timeout_multiplier": LONGER_TIMES,
+        "timeout_constant": LONGER_SECONDS,
     }
     lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
     return "\n".join(["\n[tool.mutmut]", *lines, "use_git_change_detection = false", ""])

@@ -131,7 +131,9 @@ def chain(program_id: str, service: TheService, caller: Reader) -> StandingAnswe
 async def pause(program_id: str, service: TheService, caller: PowersKeeper) -> CallsAnswer:
     """Stop the posting of the program, and swaps in managed accounts, at once. What is accepted waits."""
     _require_own(caller, program_id)
-    made = await service.write(lambda connection: posting.pause(connection, program_id, service.clock()))
+    made = await service.write(
+        lambda connection: posting.pause(connection, program_id, service.clock()), while_recovering=True
+    )
     return _answer(program_id, [made])
 
 

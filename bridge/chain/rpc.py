@@ -94,7 +94,7 @@ class MinedCall:
 
 
 class Rpc:
-    """One node by URL, usable from several threads at once.
+    """One node by URL, usable from several threads at once; `named` is what may be shown of the URL.
 
     Raises `ChainUnreachable` when no usable answer comes in time, and `RpcRefused` when the node says no.
     """
@@ -103,6 +103,7 @@ class Rpc:
         self.url = url
         self.timeout_s = timeout_s
         self._wire = Wire(url, timeout_s)
+        self.named = self._wire.named
         self._log_blocks = LOG_BLOCKS_MAX
 
     def close(self) -> None:
@@ -134,7 +135,7 @@ class Rpc:
         """Raises `WrongChain` unless the node serves the chain with this id."""
         served = self.chain_id()
         if served != expected:
-            raise WrongChain(f"The node at {self.url} serves chain {served}, but chain {expected} is expected.")
+            raise WrongChain(f"The node at {self.named} serves chain {served}, but chain {expected} is expected.")
 
     def head_number(self) -> int:
         return self._read(_number, "eth_blockNumber")
@@ -263,7 +264,7 @@ class Rpc:
         span = {"fromBlock": hex(first), "toBlock": hex(until), **_of(addresses)}
         found, end = self.request_many([("eth_getLogs", [span]), ("eth_getBlockByNumber", [hex(until), False])])
         if end is None:
-            raise ChainUnreachable(f"The node at {self.url} lags: it does not have block {until} yet.")
+            raise ChainUnreachable(f"The node at {self.named} lags: it does not have block {until} yet.")
         logs = self._decoded(_each(_log), "eth_getLogs", found)
         if any(not first <= log.block_number <= until for log in logs):
             raise self._nonsense("eth_getLogs")
@@ -282,7 +283,7 @@ class Rpc:
             raise self._nonsense(method) from failure
 
     def _nonsense(self, method: str) -> ChainUnreachable:
-        return ChainUnreachable(f"The node at {self.url} answered {method} with what cannot be.")
+        return ChainUnreachable(f"The node at {self.named} answered {method} with what cannot be.")
 
 
 def _or_none(decode: Callable[[Any], _T]) -> Callable[[Any], _T | None]:

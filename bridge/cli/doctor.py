@@ -81,7 +81,9 @@ def _settings(target: Target) -> str:
 def _anvil(target: Target) -> str:
     rpc_url = load(target).rpc_url
     if rpc_url is not None:
-        return f"not needed: the node is {rpc_url}"
+        from bridge.chain.wire import without_secrets
+
+        return f"not needed: the node is {without_secrets(rpc_url)}"
     from bridge.chain.anvil import find_anvil
 
     binary = find_anvil()

@@ -57,12 +57,19 @@ def effective(target: Target) -> list[Effective]:
         source = f"environment {variable}" if variable in present else "default"
         if name == "data":
             source = target.data().source
-        value = getattr(settings, name)
-        shown = None if value is None else str(value)
-        found.append(Effective(variable, shown, source, field.description or ""))
+        found.append(Effective(variable, _shown(name, getattr(settings, name)), source, field.description or ""))
     url = target.url()
     key = target.key()
     found.append(Effective(f"{prefix}URL", url.value, url.source, "the service that commands ask"))
     hidden = None if key.value is None else "(set)"
     found.append(Effective(f"{prefix}API_KEY", hidden, key.source, "the key that commands use"))
     return found
+
+
+def _shown(name: str, value: object) -> str | None:
+    """A setting as it may be shown: of a node's URL, which may hold a key, only where the node is."""
+    from bridge.chain.wire import without_secrets
+
+    if value is None:
+        return None
+    return without_secrets(str(value)) if name == "rpc_url" else str(value)

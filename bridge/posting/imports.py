@@ -1,7 +1,8 @@
 """Imports: batches that the chain tells of and this ledger did not freeze.
 
 Either the ledger was restored from a copy that is older than the chain, or somebody else uses a key. Whichever it is,
-the chain is the truth and is followed; but only a ledger that is recovering expects it, any other trips the breaker.
+the chain is the truth and is followed; but only a ledger that was marked as restored expects it, any other trips the
+breaker.
 """
 
 import logging
@@ -14,6 +15,7 @@ from bridge.chain.errors import RpcRefused
 from bridge.chain.events import Posted, Released, Settled
 from bridge.chain.rpc import Block, Rpc, SentCall
 from bridge.posting.report import BlockReport, ForeignCall, Seen
+from bridge.posting.suspicion import suspicion
 from bridge.store import batches, breaker, chainstate, programs, streams
 from bridge.store.batches import Foreign, Mined, Told
 from bridge.store.breaker import Alarm
@@ -100,27 +102,17 @@ def stream_of(connection: sa.Connection, one: Seen) -> Stream | None:
 def follow(
     connection: sa.Connection, report: BlockReport, one: Seen, mined: Mined, skipped: Collection[int], now_ms: int
 ) -> None:
-    """Enter a batch that this ledger did not freeze. Unless the ledger is recovering, the breaker trips."""
+    """Enter a batch that this ledger did not freeze. Unless the ledger was marked as restored, the breaker trips."""
     assert isinstance(one.event, Posted | Settled)
     call = report.foreign.get(one)
     stream = stream_of(connection, one) or _new_path(connection, call)
     named = "a path that this ledger never used" if stream is None else f"stream {stream.key}"
     by = f"transaction 0x{mined.transaction_hash.hex()}"
     what = f"sequence {one.event.sequence} of {named} was used on the chain by {by}"
-    if stream is None or call is None:
-        breaker.trip(
-            connection,
-            Alarm.FOREIGN_BATCH,
-            f"{what} for a batch that this ledger did not freeze and cannot read: is a key stolen?",
-            now_ms,
-        )
-    elif chainstate.recovery(connection) is None:
-        breaker.trip(
-            connection,
-            Alarm.FOREIGN_BATCH,
-            f"{what} for a batch that this ledger did not freeze: is a key stolen?",
-            now_ms,
-        )
+    unread = " and cannot read" if stream is None or call is None else ""
+    if unread or not chainstate.is_marked_recovery(connection):
+        found = f"{what} for a batch that this ledger did not freeze{unread}: {suspicion(connection)}"
+        breaker.trip(connection, Alarm.FOREIGN_BATCH, found, now_ms)
     if stream is None:
         return
     batches.add_foreign(

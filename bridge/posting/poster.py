@@ -11,11 +11,13 @@ from functools import partial
 
 import sqlalchemy as sa
 
+from bridge.chain.errors import ChainError
 from bridge.chain.rpc import Rpc
 from bridge.chain.transactions import Fees
 from bridge.posting import calls, room
 from bridge.posting.clock import Clock, passed
 from bridge.posting.submitter import Submitter
+from bridge.posting.turns import Turns
 from bridge.store import (
     attempts,
     batches,
@@ -68,19 +70,21 @@ class Poster:
         self._pace = pace
         #: when a stream found no room under a limit: it is looked at again after a while
         self._short_ms: dict[int, int] = {}
+        self._turns = Turns()
 
     def step(self) -> bool:
         """Freeze, sign and send what is due. Answers whether anything was done. Raises ChainError.
 
         While the breaker is tripped only the guardians' calls go out, which can only take power away: a stolen key is
-        what trips it, and then these are what is needed. A ledger that recovers posts nothing: what waits in it may be
-        on the chain already.
+        what trips it, and then these are what is needed. So it is while the ledger recovers: what else waits may be on
+        the chain already. And it must have taken in what stood there at the start, or it knows no nonce that is free.
         """
         with self._database.read() as connection:
-            if chainstate.recovery(connection) is not None:
+            under_way = chainstate.recovery(connection)
+            if under_way is not None and not _has_read(connection, under_way):
                 return False
             controls = attempts.unsigned_controls(connection, self._clock())
-            stopped = breaker.is_tripped(connection)
+            stopped = under_way is not None or breaker.is_tripped(connection)
             guardians = lanes.guardians(connection)
             if stopped:
                 controls = [one for one in controls if batches.by_id(connection, one).lane_id in guardians]
@@ -88,15 +92,22 @@ class Poster:
             of_lanes = [batches.by_id(connection, one).lane_id for one in controls]
             of_lanes += [streams.by_id(connection, one).lane_id for one in moving]
         done = not stopped and self._dissolve()
-        fees = self._submitter.prepare(of_lanes)
-        if fees is not None:
-            for batch_id in controls:
-                self._writer.run(partial(self._sign_once, batch_id=batch_id, fees=fees))
-            for stream_id in moving:
-                done = self._move(stream_id, fees) or done
+        try:
+            done = self._sign_due(of_lanes, controls, moving) or done
+        except ChainError:
+            self._submitter.step(guardians if stopped else None)  # what is signed goes out all the same
+            raise
         return self._submitter.step(guardians if stopped else None) or done
 
     # -- freezing -----------------------------------------------------------------------------
+
+    def _sign_due(self, of_lanes: Sequence[int], controls: Sequence[str], moving: Sequence[int]) -> bool:
+        fees = self._submitter.prepare(of_lanes)
+        if fees is None:
+            return False
+        for batch_id in controls:
+            self._writer.run(partial(self._sign_once, batch_id=batch_id, fees=fees))
+        return self._turns.serve(moving, partial(self._move, fees=fees))
 
     def _moving_streams(self, connection: sa.Connection) -> list[int]:
         """Streams of which something can be frozen or signed: enough waits or has waited enough, or is frozen."""
@@ -213,13 +224,11 @@ class Poster:
         assert deployment is not None and deployment.exchange is not None
         return calls.settle(deployment.exchange, tokens, items, stream.last_sequence + 1, valid_until)
 
-    def _sign_once(self, connection: sa.Connection, batch_id: str, fees: Fees) -> bool:
+    def _sign_once(self, connection: sa.Connection, batch_id: str, fees: Fees) -> None:
         batch = batches.by_id(connection, batch_id)
         waiting = attempts.unsigned_controls(connection, self._clock())
         if batch_id in waiting and self._submitter.has_room(connection, batch.lane_id):
             self._submitter.sign(connection, batch, fees)
-            return True
-        return False
 
     # -- dissolving ---------------------------------------------------------------------------
 
@@ -308,6 +317,12 @@ class Poster:
         gone = [one for one in batches.unposted(connection, stream_id) if (one.sequence or 0) >= since]
         found = (freezing.hopeless(connection, one, now_s) for one in gone)
         return [one for one in found if one is not None]
+
+
+def _has_read(connection: sa.Connection, under_way: chainstate.Recovery) -> bool:
+    """Whether the ledger has taken in the block that was the head when it began to recover."""
+    tip = blocks.tip(connection)
+    return tip is not None and under_way.until_block is not None and tip.number >= under_way.until_block
 
 
 def _sequence(connection: sa.Connection, batch_id: str) -> int:

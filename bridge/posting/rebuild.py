@@ -135,7 +135,7 @@ class Rebuild:
     def _begin(self, writer: LedgerWriter, found: FoundExchange, own_words: Mapping[bytes, OwnWords]) -> None:
         genesis, anchor = self._rpc.block(0), self._rpc.block(0 if self._journal else max(0, found.number - 1))
         if genesis is None or anchor is None:
-            raise ChainUnreachable(f"The node at {self._rpc.url} does not have its oldest blocks.")
+            raise ChainUnreachable(f"The node at {self._rpc.named} does not have its oldest blocks.")
         chain_id = self._rpc.chain_id()
         keys = [found.admin, found.operator, found.relayer]
         for one in found.programs:
@@ -201,7 +201,7 @@ class Rebuild:
             progress(min(reached, until) - first, until - first)
             failures = 0 if moved else failures + 1
             if failures > FAILURES_MAX:
-                raise ChainUnreachable(f"The node at {self._rpc.url} shows nothing behind block {reached}.")
+                raise ChainUnreachable(f"The node at {self._rpc.named} shows nothing behind block {reached}.")
             if failures:
                 time.sleep(min(PAUSE_S * 2**failures, PAUSE_MAX_S))
 

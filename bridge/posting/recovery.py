@@ -5,6 +5,10 @@ Where the chain is ahead, or where somebody said that the ledger was restored, n
 until the follower has taken in all blocks up to the head of that moment, and these are final. What the blocks hold is
 imported on the way; see `imports` and `bridge.store.restored`.
 
+A thief who uses a stolen key while the service is down leaves the same traces as files that were put back by hand. So
+only a restore that was said to be one, by `sarraf restore` or a rebuild, is trusted. Where the chain is merely found to
+be ahead all is taken in the same way, and each batch and nonce that is not ours trips the breaker: a person decides.
+
 What the lost ledger sent may also be on its way still, and no node knows of all that was ever sent. Were it mined
 behind what is posted here anew, a request that was repeated would count twice. So the recovery goes on until the chain
 takes no batch of that time any more. Only in a chain of our own, whose transactions all wait in its one node, is it
@@ -77,7 +81,8 @@ class Recovery:
             under_way = chainstate.recovery(connection)
             reason = self._ahead(connection, head) if under_way is None else None
         if reason is not None:
-            self._writer.run(lambda connection: chainstate.begin_recovery(connection, reason, self._clock()))
+            now_ms = self._clock()
+            self._writer.run(lambda connection: chainstate.begin_recovery(connection, reason, now_ms, marked=False))
         elif under_way is None:
             return
         if under_way is None or under_way.until_block is None:
@@ -114,9 +119,10 @@ class Recovery:
         return True
 
     def _end(self, connection: sa.Connection, used: Sequence[tuple[Lane, int]]) -> chainstate.Recovery:
+        marked = chainstate.is_marked_recovery(connection)
         for lane, count in used:
-            examine_nonces(connection, lane.id, count, recovering=True, now_ms=self._clock())
-            if not self._own_chain:
+            examine_nonces(connection, lane.id, count, recovering=marked, now_ms=self._clock())
+            if marked and not self._own_chain:
                 # What was lost may be mined late: its batches are refused by then, but they use their nonces up.
                 lanes.doubt(connection, lane.id, count + UNMINED_PER_LANE_MAX)
         return chainstate.end_recovery(connection, self._clock())

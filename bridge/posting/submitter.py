@@ -19,6 +19,8 @@ from bridge.chain.messages import Meaning, meaning_of
 from bridge.chain.rpc import Rpc
 from bridge.chain.transactions import FeeMarket, Fees, TransactionFields, fee_market
 from bridge.posting.clock import Clock, passed
+from bridge.posting.suspicion import suspicion
+from bridge.posting.turns import Turns
 from bridge.store import attempts, batches, blocks, breaker, chainstate, lanes, outcomes
 from bridge.store.attempts import REPLACEMENTS_MAX, Attempt
 from bridge.store.batches import Batch
@@ -126,6 +128,7 @@ class Submitter:
         #: lanes that wait for the base fee to fall before anything is signed
         self._barred: set[int] = set()
         self._funds: dict[int, tuple[int, int]] = {}
+        self._turns = Turns()
 
     # -- signing ------------------------------------------------------------------------------
 
@@ -191,7 +194,7 @@ class Submitter:
     def step(self, of_lanes: Collection[int] | None = None) -> bool:
         """Send what was signed and is in no block, of all lanes or only of these. Answers whether anything was done.
 
-        Raises ChainError.
+        Raises ChainError at the first lane where the chain fails; the next step begins behind that one.
         """
         done = self._settle()
         with self._database.read() as connection:
@@ -201,17 +204,23 @@ class Submitter:
             troubles = lanes.troubles(connection)
         by_lane = {lane_id: list(found) for lane_id, found in groupby(waiting, key=lambda one: one.lane_id)}
         market = cache(lambda: fee_market(self._rpc))
-        for lane_id, found in by_lane.items():
-            if of_lanes is None or lane_id in of_lanes:
-                assert tip is not None, "lanes are made only once the ledger is bound to a chain"
-                done = self._serve(of_id[lane_id], found, tip, market) or done
-        for lane_id, trouble in troubles.items():
-            if lane_id not in by_lane:
-                self._review(of_id[lane_id], trouble)
-        return done
+        served = {one for one in by_lane if of_lanes is None or one in of_lanes}
+
+        def serve(lane_id: int) -> bool:
+            if lane_id not in served:
+                self._review(of_id[lane_id], troubles[lane_id])
+                return False
+            assert tip is not None, "lanes are made only once the ledger is bound to a chain"
+            return self._serve(of_id[lane_id], by_lane[lane_id], tip, market)
+
+        return self._turns.serve(served | (troubles.keys() - by_lane.keys()), serve) or done
 
     def _serve(self, lane: Lane, waiting: Sequence[Attempt], tip: KnownBlock, market: Callable[[], FeeMarket]) -> bool:
-        """Send what is due of one lane, in the order of its nonces; first replace what is stuck."""
+        """Send what is due of one lane, in the order of its nonces; first replace what is stuck.
+
+        After a reorganisation more may be in no block than nodes hold for one sender: the lane's first nonces go first.
+        """
+        waiting = waiting[:UNMINED_PER_LANE_MAX]
         now_ms = self._clock()
         pause = self._pauses.get(lane.id)
         if pause is not None and not passed(pause.since_ms, now_ms, pause.length_ms):
@@ -362,7 +371,7 @@ class Submitter:
         return settled
 
     def _conclude(self, connection: sa.Connection, lane_id: int, seen: Sighting) -> None:
-        recovering = chainstate.recovery(connection) is not None
+        recovering = chainstate.is_marked_recovery(connection)
         examine_nonces(connection, lane_id, seen.count, recovering=recovering, now_ms=self._clock())
 
     # -- trouble ------------------------------------------------------------------------------
@@ -416,9 +425,9 @@ def examine_nonces(connection: sa.Connection, lane_id: int, count: int, *, recov
     """As of a final block that was taken in, the chain has used the lane's nonces below `count`.
 
     Those of them that none of our attempts used were used by a transaction that is not ours: a key is stolen or shared,
-    and the breaker trips. A ledger that is `recovering` from a backup meets its own lost transactions like that, and
-    only learns which nonces are gone; later they may still take the doubtful ones. Their batches may be signed again.
-    Answers the nonces.
+    and the breaker trips. A ledger that is `recovering` and was marked as restored meets its own lost transactions like
+    that, and only learns which nonces are gone; later they may still take the doubtful ones. Their batches may be
+    signed again. Answers the nonces.
     """
     lane = lanes.by_id(connection, lane_id)
     used = [*attempts.use_up(connection, lane_id, count), *range(lane.next_nonce, count)]
@@ -432,8 +441,7 @@ def examine_nonces(connection: sa.Connection, lane_id: int, count: int, *, recov
         return used
     _log.critical("%s; posting stops", text)
     lanes.tell(connection, lane_id, TroubleType.FOREIGN_NONCE, text, now_ms)
-    reason = f"{text}: is a key stolen, or shared with another service?"
-    breaker.trip(connection, Alarm.FOREIGN_NONCE, reason, now_ms)
+    breaker.trip(connection, Alarm.FOREIGN_NONCE, f"{text}: {suspicion(connection)}", now_ms)
     return used
 
 

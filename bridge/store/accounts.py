@@ -112,6 +112,14 @@ def add_orphan(connection: sa.Connection, *, program_id: str, token: bytes, refe
     return int(inserted.inserted_primary_key[0])
 
 
+def may_adopt(connection: sa.Connection, account_id: int, member_id: str) -> bool:
+    """Whether an orphan can be this member's: it turned up before the member was enrolled, with an account, here."""
+    newest = connection.scalar(
+        sa.select(sa.func.max(account.c.id)).where(account.c.member_id == member_id, account.c.kind == MEMBER)
+    )
+    return newest is None or newest > account_id
+
+
 def adopt(connection: sa.Connection, account_id: int, member_id: str) -> None:
     """It has come to light whose an orphan is, and with it what was done there; any other account is left as it is."""
     done = connection.execute(

@@ -4,6 +4,10 @@ The chain keeps five bytes of a request's key. What has the same tag, kind, poin
 restored operation takes the key and answers for it from now on, and accounts that were nobody's are the member's who is
 named. The same tag, kind and member with other points is another request under a used key. Where another kind or
 another member has the tag, two keys met by chance (one pair in 2^40 does): the request is a new one.
+
+Nothing on the chain says who an account that is nobody's belongs to. It cannot be a member's who was known here when it
+turned up, as what was posted for that member names the account that is known. So a key that a partner uses again for
+such a member takes no other's account; used for one who was enrolled since, it does. Keys are the partner's to keep.
 """
 
 from collections.abc import Iterable
@@ -77,8 +81,7 @@ def adopt(connection: sa.Connection, program_id: str, asked: Asked, found: Itera
     rows = candidates(connection, program_id, [asked.key]).get(asked.key, ()) if found is None else found
     for row in rows:
         holders = _holders(connection, program_id, row.id)
-        owners = {one.member_id for one in holders if one.member_id is not None}
-        if row.kind != asked.kind.value or (asked.member_id is not None and owners - {asked.member_id}):
+        if row.kind != asked.kind.value or not _may_be_of(connection, holders, asked.member_id):
             continue
         known = Known(row.id, row.points, row.state, row.reason, asked.request_hash)
         if asked.points not in (None, row.points):
@@ -96,6 +99,16 @@ def adopt(connection: sa.Connection, program_id: str, asked: Asked, found: Itera
             _adopt_landing(connection, program_id, row.id)
         return known
     return None
+
+
+def _may_be_of(connection: sa.Connection, holders: Iterable[Any], member_id: str | None) -> bool:
+    """Whether the accounts of an operation can be this member's; None: any member's."""
+    if member_id is None:
+        return True
+    return all(
+        one.member_id == member_id or (one.member_id is None and accounts.may_adopt(connection, one.id, member_id))
+        for one in holders
+    )
 
 
 def _holders(connection: sa.Connection, program_id: str, operation_id: str) -> list[Any]:
@@ -126,4 +139,5 @@ def _adopt_landing(connection: sa.Connection, program_id: str, operation_id: str
         except NotLinked:
             continue
         for one in _holders(connection, to_program_id, operation_id):
-            accounts.adopt(connection, one.id, other.id)
+            if accounts.may_adopt(connection, one.id, other.id):
+                accounts.adopt(connection, one.id, other.id)

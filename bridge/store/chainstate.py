@@ -88,6 +88,9 @@ def deployed(connection: sa.Connection, *, exchange: bytes, transaction_hash: by
 class Recovery:
     """The chain is ahead of the ledger, which takes in what it lacks; nothing is accepted or posted meanwhile.
 
+    `marked`: somebody said that the ledger was restored, so what the chain has beyond it is its own. Else the chain was
+    only found to be ahead: what it has is taken in the same way, but may as well be a thief's, and rings the alarm.
+
     It ends when block `until_block`, the head when it began, is final and taken in; None until the service starts.
     Then the counts say what was learnt: foreign batches, operations of ours that these had posted, operations that were
     restored, accounts that are nobody's.
@@ -95,6 +98,7 @@ class Recovery:
 
     id: int
     reason: str
+    marked: bool
     until_block: int | None
     since_ms: int
     ended_ms: int | None
@@ -116,17 +120,25 @@ def last_recovery(connection: sa.Connection) -> Recovery | None:
     return None if row is None else Recovery(**row._mapping)
 
 
-def begin_recovery(connection: sa.Connection, reason: str, now_ms: int) -> None:
-    """The ledger may be older than the chain.
+def is_marked_recovery(connection: sa.Connection) -> bool:
+    """Whether a recovery is under way in a ledger of which somebody said that it was restored."""
+    under_way = recovery(connection)
+    return under_way is not None and under_way.marked
+
+
+def begin_recovery(connection: sa.Connection, reason: str, now_ms: int, *, marked: bool = True) -> None:
+    """The ledger may be older than the chain: it was restored, or (not `marked`) the chain was found to be ahead.
 
     A recovery that is under way, as in a copy that was made during one, keeps its reason and begins anew: up to which
     block it has to go, the next start finds out.
     """
     if recovery(connection) is None:
-        connection.execute(recovery_table.insert().values(reason=reason, since_ms=now_ms))
+        connection.execute(recovery_table.insert().values(reason=reason, since_ms=now_ms, marked=marked))
         return
     connection.execute(
-        recovery_table.update().where(recovery_table.c.ended_ms.is_(None)).values(until_block=None, since_ms=now_ms)
+        recovery_table.update()
+        .where(recovery_table.c.ended_ms.is_(None))
+        .values(until_block=None, since_ms=now_ms, marked=marked)
     )
 
 

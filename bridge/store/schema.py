@@ -94,6 +94,8 @@ recovery = sa.Table(
     metadata,
     _serial(),
     sa.Column("reason", sa.Text, nullable=False),
+    #: whether somebody said that the ledger was restored; else the chain was only found to be ahead
+    sa.Column("marked", sa.Boolean, nullable=False),
     #: the head of the chain when it began, which must be final and read before it ends; None until the service starts
     sa.Column("until_block", sa.BigInteger, nullable=True),
     _ms("since_ms"),

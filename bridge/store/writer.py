@@ -223,9 +223,6 @@ class LedgerWriter:
         except LedgerUnwritable as refusal:
             self._refuse(group, refusal)
             return
-        if self.trouble is not None:
-            _log.warning("the ledger can be written again")
-            self.trouble = None
         self._on_commit()
 
     def _refuse(self, group: list[_Job], refusal: LedgerUnwritable) -> None:
@@ -241,6 +238,9 @@ class LedgerWriter:
         with self._database.write() as connection:
             for together in _neighbours(group):
                 _run_together(together, connection)
+        if self.trouble is not None:  # before anybody is answered, so that who was answered finds it over
+            _log.warning("the ledger can be written again")
+            self.trouble = None
         for job in group:
             if job.refusal is not None:
                 job.future.set_exception(job.refusal)

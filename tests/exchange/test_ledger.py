@@ -124,6 +124,8 @@ def test_balance__of_which_somebody_else_took_what_is_held__has_nothing_availabl
     assert (overdrawn.available, overdrawn.swappable, overdrawn.posted) == (0, 0, 2)
     with pytest.raises(InsufficientPoints):
         overdrawn.pend_debit(Points(1))
+    assert overdrawn.post_incoming(Points(1)).available == 0, "what comes in goes to the holds first"
+    assert overdrawn.pend_incoming(Points(1)).incoming == 10, "other steps go on while it is overdrawn"
 
 
 @pytest.mark.parametrize("other_stream", [False, True])
@@ -160,10 +162,16 @@ ISSUED_B = LedgerAccount("prg_b", "issued")
         ([Entry(MEMBER_A, ISSUED_A, Points(4)), Entry(ISSUED_B, MEMBER_B, Points(3))], True),
         ([Entry(MEMBER_A, MEMBER_B, Points(4))], False),
         ([Entry(MEMBER_A, MEMBER_B, Points(4)), Entry(MEMBER_B, MEMBER_A, Points(3))], False),
+        ([*(Entry(MEMBER_A, MEMBER_B, Points(each)) for each in (3, 4)), Entry(MEMBER_B, MEMBER_A, Points(7))], True),
     ],
 )
 def test_balanced__of_entries__looks_at_each_program_alone(entries: list[Entry], verdict: bool) -> None:
     assert balanced(entries) is verdict
+
+
+@pytest.mark.parametrize("amount", [1, POINTS_MAX])
+def test_entry__of_the_least_and_of_the_most__is_made(amount: int) -> None:
+    assert Entry(ISSUED_A, MEMBER_A, Points(amount)).amount == amount
 
 
 @pytest.mark.parametrize("amount", [0, -1, POINTS_MAX + 1])

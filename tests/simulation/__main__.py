@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
+from tests.simulation.crashes import POINTS, step_of
 from tests.simulation.plants import PLANTS
 from tests.simulation.scenario import KINDS
 from tests.simulation.world import STEPS, Result, run
@@ -60,21 +61,29 @@ def _failure(one: Result, steps: int, plant: str | None) -> str:
 
 def _summary(results: list[Result], seconds: float) -> str:
     faults, counts = Counter[str](), Counter[str]()
-    points: set[str] = set()
+    visited, crashed = Counter[str](), Counter[str]()
     for one in results:
         faults.update(one.faults)
         counts.update(one.counts)
-        points |= set(one.visited)
+        visited.update(one.visited)
+        crashed.update(one.crashed)
     failed = [one.seed for one in results if one.violation]
     lines = [
         f"{len(results)} seeds, {sum(one.steps for one in results)} steps, {seconds:.0f} s",
-        ", ".join(f"{number} {name}" for name, number in sorted(counts.items())),
-        f"{sum(one.crashes for one in results)} crashes at {len(points)} fault points",
+        "what came of it:",
+        *(f"  {number:>7} {name}" for name, number in sorted(counts.items())),
+        f"{crashed.total()} crashes at {len(crashed)} of {len({*POINTS, *visited})} fault points:",
+        *(f"  {crashed[point]:>7} of {visited[point]:>7} {point}" for point in sorted(crashed, key=_by_step)),
+        "never crashed at: " + (", ".join(sorted({*POINTS, *visited} - crashed.keys(), key=_by_step)) or "none"),
         "injected faults:",
         *(f"  {faults[kind]:>7} {kind}" for kind in sorted({*KINDS, *faults})),
         f"violations: {len(failed)}" + (f" (seeds {', '.join(map(str, failed))})" if failed else ""),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _by_step(point: str) -> tuple[str, str]:
+    return step_of(point), point
 
 
 if __name__ == "__main__":

@@ -119,9 +119,31 @@ class Network(FakeChain):
         self.revert_in = 0
         #: every version of terms that was ever adopted
         self.versions: dict[tuple[bytes, bytes, int], tuple[int, ...]] = {}
+        #: what admins had decided as of every block that was ever made, and where it stands in that list
+        self.decided: list[Powers] = [self.network_state.powers]
+        self.made_at: dict[bytes, int] = {genesis: 0}
         self._deeds = 0
         self._making: list[Effect] = []
         self._hashes = 0
+
+    def copy(self, now_ms: int, dice: Random, final_depth: int) -> "Network":
+        """A network that goes on from here by itself. What is in blocks is shared: nobody changes it any more."""
+        other = Network(self.blocks[0].block.hash, now_ms, dice, final_depth)
+        for name in (
+            "blocks",
+            "pool",
+            "heard",
+            "effects",
+            "counted",
+            "short",
+            "where",
+            "versions",
+            "decided",
+            "made_at",
+        ):
+            setattr(other, name, getattr(self, name).copy())
+        other.final_number, other._deeds, other._hashes = self.final_number, self._deeds, self._hashes
+        return other
 
     # -- what the network does --------------------------------------------------------------------
 
@@ -187,6 +209,8 @@ class Network(FakeChain):
         )
         self.blocks.append(mined)
         self.effects.append(self._making)
+        self.made_at[block_hash] = len(self.decided)
+        self.decided.append(mined.state.powers)  # type: ignore[attr-defined]
         self.short.append(sum(1 for log in mined.logs if log.topics[0] in _SKIPPING))
         self._count(self._making, 1)
         self.where |= dict.fromkeys(mined.block.transactions, number)

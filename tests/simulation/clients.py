@@ -27,6 +27,8 @@ from tests.simulation.scenario import Scenario
 BULK_MAX, CROWD_MAX = 12, 5
 #: Points that one request is about at most.
 POINTS_MAX = 60
+#: Among how many requests the last swaps are looked for.
+SWAPS_LATELY = 8
 #: Offers that the partners keep in mind.
 OFFERS_MAX = 20
 
@@ -37,7 +39,7 @@ class Clients:
     """All partners of all programs."""
 
     def __init__(self, ground: Ground, scenario: Scenario, dice: Random, history: History, oracle: Oracle) -> None:
-        self.requests: list[Request] = []
+        self.requests = oracle.requests
         self._ground = ground
         self._scenario = scenario
         self._dice = dice
@@ -49,7 +51,7 @@ class Clients:
     def act(self, process: Process) -> None:
         """One of the partners does something."""
         deeds = (self._earn, self._redeem, self._release, self._quote, self._swap, self._bulk, self._crowd)
-        weights = (6, 4, 2, 4, 5, 2, 2)
+        weights = (4, 5, 3, 8, 8, 1, 2)
         again = (self._retry, self._clash)
         chosen = self._dice.choices((*deeds, *again), (*weights, 3, 1))[0]
         with suppress(Recovering):  # who asks meanwhile comes again
@@ -66,6 +68,11 @@ class Clients:
         """After a ledger was restored the partners ask everything again."""
         for one in self.requests:
             one.operation_id = one.refused = None
+
+    def under_way(self) -> list[tuple[str, str]]:
+        """The directions of offers that may be accepted next, and of swaps that were asked last."""
+        swaps = [one.offer for one in self.requests[-SWAPS_LATELY:] if one.offer is not None]
+        return [(hop.from_program_id, hop.to_program_id) for each in (*swaps, *self._offers[-2:]) for hop in each.hops]
 
     # -- asking -----------------------------------------------------------------------------------
 
@@ -89,13 +96,20 @@ class Clients:
         path = [source.program_id, *self._dice.sample(between, self._dice.choice((0, 0, 1, 2))), to]
         wanted = QuoteRequest(source.id, None, to, self._points(), None, path if len(path) > 2 else ())
         now_ms = process.clock()
+        reckoning = self._oracle.reckoning
+        reckoning.quote_asked(source.id, now_ms)
         try:
             offer = process.write(
                 lambda connection: quotes.create(connection, source.program_id, wanted, FIRMNESS, now_ms)
             )
+        except Recovering:
+            raise
         except SarrafError as refusal:
             self._history.note(f"quote refused: {refusal.type}")
+            assert wanted.amount_in is not None
+            self._oracle.no_offer(source.id, path, wanted.amount_in, refusal.type, now_ms)
             return
+        reckoning.offered(offer)
         if self._answer_arrives():
             self._history.note(f"quote {offer.id}: {offer.amount_in} for {offer.amount_out} over {len(offer.hops)}")
             self._offers = [*self._offers[-OFFERS_MAX:], offer]
@@ -124,7 +138,7 @@ class Clients:
             lambda connection, items: earns.accept(connection, program.id, items, now_ms), wanted, share=program.id
         ).result()
         for one, answer in zip(chosen, answers, strict=True):
-            self._deliver(one, answer.operation_id, answer.refusal)
+            self._deliver(one, answer.operation_id, answer.refusal, now_ms)
 
     def _crowd(self, process: Process) -> None:
         """Requests of several partners in one transaction, the same one twice among them."""
@@ -138,7 +152,7 @@ class Clients:
         for one, future in zip(chosen, process.writer.together(commands, "crowd"), strict=True):
             refusal = future.exception()
             assert refusal is None or isinstance(refusal, SarrafError)
-            self._deliver(one, None if refusal else future.result(), refusal)
+            self._deliver(one, None if refusal else future.result(), refusal, now_ms)
 
     def _retry(self, process: Process) -> None:
         if self.requests:
@@ -172,13 +186,14 @@ class Clients:
         except Recovering:
             raise
         except SarrafError as refusal:
-            self._deliver(one, None, refusal)
+            self._deliver(one, None, refusal, now_ms)
         else:
-            self._deliver(one, answer, None)
+            self._deliver(one, answer, None, now_ms)
 
-    def _deliver(self, one: Request, operation_id: str | None, refusal: SarrafError | None) -> None:
+    def _deliver(self, one: Request, operation_id: str | None, refusal: SarrafError | None, now_ms: int) -> None:
         """The answer reaches the partner, unless it is lost on the way."""
         if not self._answer_arrives():
+            one.lose_answer()
             return
         told = operation_id if refusal is None else refusal.type
         self._history.note(f"{one.kind} {one.key} of {one.points} {one.program.symbol}: {told}")
@@ -187,7 +202,7 @@ class Clients:
             self._oracle.accepted(one, operation_id)
             one.operation_id, one.refused = operation_id, None
         else:
-            self._oracle.refused(one, refusal.type)
+            self._oracle.refused(one, refusal.type, now_ms)
             one.refused = refusal.type
 
     def _answer_arrives(self) -> bool:

@@ -1,11 +1,40 @@
 """Crashes of the process at named fault points: places before, within or after a step that writes or sends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 from typing import Any
 
 from tests.simulation.history import History
+
+#: The transactions of the ledger's writer by their step, and what is sent.
+STEPS = (
+    "Clients._bulk",
+    "Clients._clash",
+    "Clients._quote",
+    "Follower._finalise",
+    "Follower._next_guarded",
+    "Follower._undo",
+    "Poster._advance",
+    "Poster._dissolve_stream",
+    "Poster._dissolve_unsigned",
+    "Poster._sign_once",
+    "Poster._tick",
+    "Recovery.examine",
+    "Recovery.step",
+    "Submitter._note",
+    "Submitter._outbid",
+    "Submitter._write_trouble",
+    "_run",
+    "crowd",
+)
+SEND = "eth_sendRawTransaction"
+#: Where a process may end.
+POINTS = (
+    *(f"{place} {step}" for step in STEPS for place in ("before", "within", "after")),
+    f"before {SEND}",
+    f"after {SEND}",
+)
 
 
 class Crash(BaseException):
@@ -15,20 +44,27 @@ class Crash(BaseException):
 class FaultPoints:
     """Crashes at a point now and then, as the dice have it."""
 
-    def __init__(self, dice: Random, history: History, one_in: int) -> None:
+    def __init__(self, dice: Random, history: History, one_in: int, aims: Sequence[tuple[str, int]] = ()) -> None:
         self._dice = dice
         self._history = history
         #: crash at one visit in so many; 0 for never
         self.one_in = one_in
-        self.crashes = 0
+        self._aims = set(aims)
 
     def reach(self, name: str) -> None:
         """The process is at this point. Raises Crash."""
         self._history.visited[name] += 1
-        if self.one_in and self._dice.randrange(self.one_in) == 0:
-            self.crashes += 1
+        if not self.one_in:
+            return
+        if (name, self._history.visited[name]) in self._aims or self._dice.randrange(self.one_in) == 0:
+            self._history.crashed[name] += 1
             self._history.fault("crash", name)
             raise Crash(name)
+
+
+def step_of(point: str) -> str:
+    """The step that a point is before, within or after."""
+    return point.split(" ", 1)[1]
 
 
 def name_of(command: Callable[..., Any]) -> str:

@@ -13,7 +13,9 @@ class History:
     def __init__(self, *, echo: bool = False) -> None:
         self.last = deque[str](maxlen=None if echo else KEPT_MAX)
         self.faults = Counter[str]()
+        #: how often each fault point was reached, and how often it was the last
         self.visited = Counter[str]()
+        self.crashed = Counter[str]()
         self.lines = 0
         self._sum = hashlib.sha256()
 

@@ -1,6 +1,6 @@
 """Planted bugs: mistakes that somebody could make in the service, which the simulation must find.
 
-Each takes one rule of the mechanism away while a run lasts. None of them shows where nothing goes wrong.
+Each takes one rule away while a run lasts, of the mechanism or of what is answered.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -9,14 +9,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
+import sqlalchemy as sa
+
 from bridge.chain.errors import RpcRefused
 from bridge.chain.finality import Final, FinalityRule
 from bridge.chain.rpc import Block, Log
 from bridge.posting import follower, imports
 from bridge.posting.follower import Follower
 from bridge.posting.submitter import Submitter
-from bridge.store import outcomes
+from bridge.store import earns, outcomes, swaps
+from bridge.store.earns import EarnRequest
 from bridge.store.operations import Known
+from bridge.store.schema import account
+from exchange.errors import UnknownMember
 from tests.simulation.scenario import Scenario
 
 #: How often at least a planted run meets its faults.
@@ -42,6 +47,7 @@ class Plant:
             final_depth=depth,
             finality=f"depth:{depth}",
             lazy=False,
+            aims=(),
         )
 
 
@@ -84,6 +90,42 @@ def _believe_empty_logs() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _wrong_account() -> Iterator[None]:
+    right = earns._enrolled
+
+    def wrong(connection: sa.Connection, program_id: str, requests: Sequence[EarnRequest]) -> Any:
+        found = right(connection, program_id, requests)
+        first = connection.execute(
+            sa.select(sa.func.min(account.c.id)).where(account.c.program_id == program_id, account.c.kind == "member")
+        ).scalar_one()
+        return {each: replace(who, account_id=first) for each, who in found.items()}
+
+    with patch.object(earns, "_enrolled", wrong):
+        yield
+
+
+def _refuse_all() -> AbstractContextManager[Any]:
+    def wrong(*_: Any) -> Any:
+        raise UnknownMember("nobody is known", field="member_id")
+
+    return patch.object(earns, "_accept_one", wrong)
+
+
+@contextmanager
+def _fail_swaps() -> Iterator[None]:
+    right = swaps.accept
+
+    def wrong(connection: sa.Connection, program_id: str, key: str, quote_id: str, now_ms: int) -> tuple[str, bool]:
+        made, replayed = right(connection, program_id, key, quote_id, now_ms)
+        if not replayed:
+            outcomes.fail_swap(connection, made, "a whim", now_ms)
+        return made, replayed
+
+    with patch.object(swaps, "accept", wrong):
+        yield
+
+
 PLANTS = {
     "send-before-store": Plant(
         "the signed bytes are sent before the transaction that stores them is committed",
@@ -104,6 +146,9 @@ PLANTS = {
     "any-body": Plant(
         "a key that was used is answered without comparing what is asked", _any_body_is_the_same, frozenset()
     ),
+    "wrong-account": Plant("every earn is credited to the program's first account", _wrong_account, frozenset()),
+    "refuse-all": Plant("every earn is refused as if its member were unknown", _refuse_all, frozenset()),
+    "fail-swaps": Plant("every swap is accepted, and given up at once", _fail_swaps, frozenset()),
     "believe-empty-logs": Plant(
         "a node that shows no logs of a block is believed", _believe_empty_logs, frozenset({"empty logs"})
     ),

@@ -33,6 +33,8 @@ class Request:
     points: int
     ask: Ask
     ask_otherwise: Ask
+    #: who asked: the source's membership for a swap
+    member_id: str
     offer: Quote | None = None
     #: an earn as a bulk call takes it
     body: EarnRequest | None = None
@@ -47,6 +49,17 @@ class Request:
     def ask_anew(self) -> None:
         """It is asked once more: a refusal that was told before counts no longer."""
         self.asked += 1
+        self.refused = None
+
+    @property
+    def taken_max(self) -> int:
+        """What it takes from the member if it is accepted, or may have taken for all that the partner knows."""
+        if self.kind == "earn" or self.refused is not None:
+            return 0
+        return self.points + (0 if self.offer is None else self.offer.fee_points)
+
+    def lose_answer(self) -> None:
+        """An answer came that did not arrive: whatever was refused before may be accepted now."""
         self.refused = None
 
     @property
@@ -69,7 +82,7 @@ def earn(program: Program, who: Member, key: str, points: int) -> Request:
         return ask
 
     body, other = (EarnRequest(key, who.id, None, None, amount, None) for amount in (points, points + 1))
-    return Request("earn", program, key, points, asking(body), asking(other), body=body)
+    return Request("earn", program, key, points, asking(body), asking(other), who.id, body=body)
 
 
 def redemption(program: Program, who: Member, key: str, points: int) -> Request:
@@ -79,7 +92,7 @@ def redemption(program: Program, who: Member, key: str, points: int) -> Request:
         wanted = RedemptionRequest(key, who.id, None, amount)
         return lambda connection, now_ms: redemptions.accept(connection, program.id, wanted, now_ms)[0]
 
-    return Request("redemption", program, key, points, asking(points), asking(points + 1))
+    return Request("redemption", program, key, points, asking(points), asking(points + 1), who.id)
 
 
 def release(program: Program, to: Wallet, key: str, points: int) -> Request:
@@ -89,7 +102,7 @@ def release(program: Program, to: Wallet, key: str, points: int) -> Request:
         wanted = ReleaseRequest(key, to.member_id, to.id, amount)
         return lambda connection, now_ms: releases.accept(connection, program.id, wanted, now_ms)[0]
 
-    return Request("release", program, key, points, asking(points), asking(points + 1))
+    return Request("release", program, key, points, asking(points), asking(points + 1), to.member_id)
 
 
 def swap(program: Program, offer: Quote, key: str) -> Request:
@@ -98,4 +111,6 @@ def swap(program: Program, offer: Quote, key: str) -> Request:
     def asking(quote_id: str) -> Ask:
         return lambda connection, now_ms: swaps.accept(connection, program.id, key, quote_id, now_ms)[0]
 
-    return Request("swap", program, key, offer.amount_in, asking(offer.id), asking(f"{offer.id}x"), offer)
+    return Request(
+        "swap", program, key, offer.amount_in, asking(offer.id), asking(f"{offer.id}x"), offer.member_id, offer
+    )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.faults.answers import Kind
+from tests.simulation.crashes import POINTS, step_of
 
 #: What can go wrong, by kind.
 WIRE = (
@@ -34,10 +35,24 @@ OURS = ("crash", "clock jump", "lost client answer")
 KINDS = (*(each.value.replace("-", " ") for each in WIRE), *CHAIN, *ADMINS, *OURS)
 #: With these a transaction may be mined that the node does not show: no chain of our own has them.
 _ELSEWHERE = {"dropped transaction", "late transaction", Kind.OLD_HEAD.value.replace("-", " "), "late request"}
+#: What happens together with a theft: nothing that could take the thief's transaction away.
+BESIDE_THEFT = ("crash", "crash", "restored ledger", "lost client answer", "lose answer")
+#: What it takes to come to steps that are seldom taken.
+NEEDS = {
+    "Follower._undo": "reorganisation",
+    "Recovery.examine": "restored ledger",
+    "Recovery.step": "restored ledger",
+    "Submitter._outbid": "base fee spike",
+    "Submitter._write_trouble": "empty signer",
+    "Poster._dissolve_stream": "dropped transaction",
+    "Poster._dissolve_unsigned": "pause",
+}
+#: Points that one seed aims its crashes at, and how much more often at a seldom one.
+AIMS, RARE_WEIGHT = 6, 3
 #: The share of seeds whose chain makes no empty blocks.
 LAZY = 0.2
 #: One seed in so many restores the ledger from a backup, and one in so many has a stolen key.
-RESTORED_ONE_IN = 6
+RESTORED_ONE_IN = 5
 STOLEN_ONE_IN = 25
 
 
@@ -57,6 +72,8 @@ class Scenario:
     linger_ms: int
     lazy: bool
     steps: int
+    #: at which visit of which fault points the process crashes, whatever the dice say
+    aims: tuple[tuple[str, int], ...] = ()
 
     def has(self, kind: str) -> bool:
         """Whether a kind of fault may happen."""
@@ -74,7 +91,11 @@ class Scenario:
         if dice.randrange(RESTORED_ONE_IN) == 0:
             kinds.add("restored ledger")
         if dice.randrange(STOLEN_ONE_IN) == 0:
-            kinds = {"stolen key"}
+            kinds = {"stolen key", *(kind for kind in BESIDE_THEFT if dice.random() < 0.5)}
+        own = Random(dice.random())  # more points to aim at change nothing else of a seed
+        aims = _aims(own) if "crash" in kinds else ()
+        if "stolen key" not in kinds:
+            kinds |= {NEEDS[each] for point, _ in aims if (each := step_of(point)) in NEEDS}
         lazy = dice.random() < LAZY
         if lazy:  # as the embedded chain is: a block is final when it is made, and none is made of nothing
             kinds -= {"reorganisation"}
@@ -90,4 +111,27 @@ class Scenario:
             linger_ms=dice.choice((0, 0, 2_000)),
             lazy=lazy,
             steps=steps,
+            aims=aims,
         )
+
+
+def _aims(dice: Random) -> tuple[tuple[str, int], ...]:
+    """A few points, the seldom ones more often than others, and at which visit of each the process ends."""
+    weights = [RARE_WEIGHT if step_of(point) in NEEDS else 1 for point in POINTS]
+    chosen = dict.fromkeys(dice.choices(POINTS, weights, k=AIMS))
+    return tuple((point, 1 if step_of(point) in NEEDS else dice.choice((1, 2, 4, 8))) for point in chosen)
+
+
+#: Nothing goes wrong at all.
+CALM = Scenario(
+    kinds=frozenset(),
+    wire_one_in=1,
+    crash_one_in=1,
+    final_depth=2,
+    finality="depth:2",
+    entries_max=30,
+    batch_life_s=120,
+    linger_ms=0,
+    lazy=False,
+    steps=0,
+)

@@ -14,6 +14,7 @@ from tests.simulation.ground import PRICE_MICRO, RATIOS, WIDE, Ground
 from tests.simulation.history import History
 from tests.simulation.oracle import Oracle
 from tests.simulation.process import Process
+from tests.simulation.reckoning import CREDIT_WIDE_MICRO
 from tests.simulation.scenario import Scenario
 from tests.simulation.theft import stolen_post
 from tests.simulation.transaction import read
@@ -21,7 +22,9 @@ from tests.simulation.transaction import read
 #: How far the service's clock is off at times, in milliseconds.
 SKEWS_MS = (-7_200_000, -600_000, -5_000, 5_000, 600_000, 7_200_000)
 SPIKES = (2, 5, 30, 400)
-CREDIT_WIDE_MICRO = 10**12
+#: What meets swaps on their way happens more often, and mostly where they are.
+AGAINST_SWAPS = ("reorganisation", "suspended terms", "lowered cap", "lowered credit", "new terms")
+OFTEN, AIMED = 2, 0.7
 
 
 class Weather:
@@ -57,6 +60,9 @@ class Weather:
             "stolen key": self._steal,
         }
         self._possible = sorted(set(self._ways) & scenario.kinds)
+        self._weights = [OFTEN if one in AGAINST_SWAPS else 1 for one in self._possible]
+        #: which directions are being swapped along just now
+        self.under_way: Callable[[], list[tuple[str, str]]] = list
 
     def mine(self) -> None:
         """The network makes a block, of all that waits or of little of it."""
@@ -70,7 +76,7 @@ class Weather:
     def change(self, process: Process) -> None:
         """Something of the scenario happens."""
         if self._possible:
-            self._ways[self._dice.choice(self._possible)](process)
+            self._ways[self._dice.choices(self._possible, self._weights)[0]](process)
 
     def calm(self) -> None:
         """All faults end: what was taken away is given back, but for terms that were suspended."""
@@ -155,7 +161,7 @@ class Weather:
     def _lower_limit(self, _: Process) -> None:
         token, limit = self._token(), self._dice.choice(list(Limit))
         low = self._network.network_state.powers.limits[token, limit] == WIDE
-        capacity, refill = self._dice.choice(((60, 5), (120, 20))) if low else (WIDE.capacity, WIDE.refill)
+        capacity, refill = self._dice.choice(((30, 5), (120, 20))) if low else (WIDE.capacity, WIDE.refill)
         if low:
             self._history.fault("lowered limit", f"{token[:3].decode()} {limit.name} to {capacity}")
         self._decide(kind="limit", token=token, limit=int(limit), capacity=capacity, refill=refill)
@@ -202,6 +208,7 @@ class Weather:
     def _jump(self, _: Process) -> None:
         self.skew_ms = 0 if self.skew_ms else self._dice.choice(SKEWS_MS)
         if self.skew_ms:
+            self._oracle.reckoning.clock_jumped = True
             self._history.fault("clock jump", f"{self.skew_ms} ms")
 
     def _steal(self, _: Process) -> None:
@@ -222,7 +229,9 @@ class Weather:
         return self._dice.choice(list(self._tokens.values()))
 
     def _hop(self) -> tuple[str, str]:
-        return self._dice.choice(sorted(self._versions))
+        """Mostly a direction in which something is swapped just now."""
+        busy = self.under_way()
+        return self._dice.choice(busy if busy and self._dice.random() < AIMED else sorted(self._versions))
 
     def _decide(self, **deed: Any) -> None:
         told = {name: value.hex() if isinstance(value, bytes) else value for name, value in deed.items()}

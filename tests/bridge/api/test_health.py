@@ -56,6 +56,8 @@ def test_writes__while_the_ledger_recovers__then_503_and_reads_go_on(
         assert _failing(world.caller(None).get("/readyz")) == ["recovery"]
         problem(world.coffee.post("/v1/members", {"member_number": "late"}), 503, "recovering")
         assert world.coffee.get("/v1/members").status_code == 200
+        problem(world.operator.post("/v1/programs/prg_none/unpause", {}), 503, "recovering")
+        problem(world.operator.post("/v1/programs/prg_none/pause", {}), 404, "unknown-program")
     finally:
         writer.run(lambda connection: chainstate.end_recovery(connection, world.service.clock()))
 
@@ -77,6 +79,19 @@ def test_readyz__when_the_node_does_not_answer__then_503(world: World) -> None:
 
     assert _failing(answer) == ["chain", "signers"]
     assert (status["url_kind"], status["url"]) == ("external", "configured"), "a node's URL may hold a secret"
+
+
+def test_readyz__of_a_node_whose_url_holds_a_secret__then_shows_only_where_it_is(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    rpc = Rpc("http://user:pw@127.0.0.1:9/v3/SECRETKEY", timeout_s=0.5)
+    with caplog.at_level("DEBUG"), world.other(rpc=rpc, embedded=None) as caller:
+        told = caller(None).get("/readyz").text
+    rpc.close()
+
+    assert "The node at http://127.0.0.1:9 did not answer" in told and "refused" in told
+    shown = told + "".join(one.getMessage() for one in caplog.records if one.name.startswith("bridge"))
+    assert "SECRETKEY" not in shown and "pw@" not in shown
 
 
 def test_breaker__when_an_operator_resets_it__then_posting_goes_on(world: World) -> None:

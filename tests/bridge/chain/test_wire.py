@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -43,6 +44,9 @@ class Server:
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
 
     def answer(self, to: BaseHTTPRequestHandler, asked: dict[str, object]) -> None:
+        if to.path == "/silent":
+            self.stopping.wait(JOIN_S)
+            return
         said: dict[str, object] = {"jsonrpc": "2.0", "id": asked["id"], "result": "0x1"}
         if to.path.startswith("/error"):
             said = {"id": json.loads(to.path.removeprefix("/error/")), "error": {"code": 1, "message": "no"}}
@@ -124,3 +128,36 @@ def test_answer__longer_than_any__is_given_up(server: Server, monkeypatch: pytes
     with pytest.raises(ChainUnreachable, match="longer than 10 bytes"):
         asking.ask("eth_chainId", [])
     asking.close()
+
+
+NODES = [
+    ("http://user:SECRET@127.0.0.1:9/v3/SECRET?key=SECRET", "http://127.0.0.1:9 ", "was refused"),
+    ("https://127.0.0.1:9/SECRET", "https://127.0.0.1:9 ", "was refused"),
+    ("http://SECRET@[::1]:9/SECRET", "http://[::1]:9 ", "refused|failed"),
+    ("http://.a..b/SECRET", "http://.a..b ", "not valid"),
+    ("ftp://SECRET@node/SECRET", "ftp://node ", "not valid"),
+    ("http://node:99999/SECRET", wire.UNREADABLE, "not valid"),
+    ("http://[SECRET/SECRET", wire.UNREADABLE, "not valid"),
+    ("SECRET", wire.UNREADABLE, "not valid"),
+]
+
+
+@pytest.mark.parametrize(("url", "named", "why"), NODES)
+def test_failure__of_a_node_whose_url_holds_a_secret__names_only_where_it_is(url: str, named: str, why: str) -> None:
+    asking = Wire(url, TIMEOUT_S)
+    with pytest.raises(ChainUnreachable, match=why) as failure:
+        asking.ask("eth_chainId", [])
+    asking.close()
+    assert named in failure.value.detail
+    assert "SECRET" not in "".join(traceback.format_exception(failure.value))
+    assert failure.value.__context__ is None, "what a library said would stand in the log"
+
+
+def test_failure__of_silence_and_of_a_broken_connection__says_which(server: Server) -> None:
+    silent, cut = Wire(server.url + "/silent", TIMEOUT_S), Wire(server.url + "/cut", JOIN_S)
+    with pytest.raises(ChainUnreachable, match="it timed out"):
+        silent.ask("eth_chainId", [])
+    with pytest.raises(ChainUnreachable, match="broke off"):
+        cut.ask("eth_chainId", [])
+    silent.close()
+    cut.close()

@@ -98,3 +98,16 @@ def test_config_show__then_tells_where_each_value_comes_from(
     assert (found["SARRAF_DATA"]["value"], found["SARRAF_DATA"]["source"]) == ("here", "--data")
     assert found["SARRAF_API_KEY"]["value"] == "(set)"
     assert "SARRAF_FINALITY" in sarraf("config", "show").out
+
+
+@pytest.mark.parametrize("command", [("doctor",), ("config", "show", "--json")])
+def test_node__whose_url_holds_a_secret__is_shown_without_it(
+    sarraf: Sarraf, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("SARRAF_RPC_URL", "https://user:pw@node.example:8545/v3/SECRETKEY")
+
+    result = sarraf(*command)
+
+    shown = result.out + result.err
+    assert "https://node.example:8545" in shown.replace("\n", "")
+    assert "SECRETKEY" not in shown and "pw@" not in shown

@@ -29,8 +29,8 @@ def back_up(office: Office, path: Path) -> Path:
     return path
 
 
-def put_back(office: Office, path: Path) -> None:
-    """Start the service anew on a copy of the ledger; `path` stays as it is."""
+def put_back(office: Office, path: Path, *, marked: bool = True) -> None:
+    """Start the service anew on a copy of the ledger, by the command (`marked`) or by hand; `path` stays as it is."""
     office.writer.stop()
     office.ledger.close()
     again = path.with_name(f"again-{path.name}")
@@ -40,6 +40,8 @@ def put_back(office: Office, path: Path) -> None:
     office.ledger.database = Database(f"sqlite:///{again}")
     office.writer = LedgerWriter(office.ledger.database)
     office.writer.start()
+    if marked:
+        office.ledger.do(chainstate.begin_recovery, "restored from a copy", office.ledger.now_ms)
     office.begin()
 
 
@@ -71,11 +73,11 @@ def examine(office: Office) -> None:
 
 
 @contextmanager
-def lost(office: Office, path: Path) -> Iterator[None]:
-    """What the block does is done on the chain, and forgotten by the ledger."""
+def lost(office: Office, path: Path, *, marked: bool = True) -> Iterator[None]:
+    """What the block does is done on the chain, and forgotten by the ledger, which is restored (see `put_back`)."""
     copy = back_up(office, path / "backup.sqlite3")
     yield
-    put_back(office, copy)
+    put_back(office, copy, marked=marked)
 
 
 def require_sound(office: Office) -> None:

@@ -8,7 +8,7 @@ from bridge.chain.errors import ChainUnreachable
 from bridge.chain.finality import FinalityRule
 from bridge.posting import calls, poster, powers
 from bridge.posting.submitter import RESEND_AFTER_MS, UNMINED_PER_LANE_MAX, Submitter
-from bridge.store import attempts, batches, breaker, freezing
+from bridge.store import attempts, batches, breaker, freezing, streams
 from bridge.store.attempts import Attempt
 from bridge.store.batches import Batch, Control
 from bridge.store.breaker import Alarm
@@ -124,13 +124,38 @@ def test_step__that_dies_between_sending_and_noting_it__sends_the_same_bytes_aga
 
 def test_step__where_a_batch_was_frozen_and_not_signed__signs_it(office: Office, ann: Member, air: Program) -> None:
     operation_id = office.ledger.earn(ann, 5)
-    stream = office.ledger.stream(air)
-    with office.ledger.database.write() as connection:
-        items = freezing.waiting_items(connection, stream.id, 10)
-        frozen = calls.post(air.deployed_token, items, 1, office.ledger.now_ms // 1000 + BATCH_LIFE_S)
-        freezing.freeze(connection, stream, items, frozen, office.ledger.now_ms)
+    _freeze(office, air, BATCH_LIFE_S)
     office.post()
     assert office.states(operation_id) == ["confirmed"]
+
+
+def test_step__of_a_batch_that_nobody_signed_in_time__dissolves_no_other(
+    office: Office, ann: Member, air: Program
+) -> None:
+    """The one before it is signed and may yet be mined: frozen anew beside it, its entries could be posted twice."""
+    signed = office.ledger.earn(ann, 5)
+    office.poster.step()
+    kept = _batch_of(office, signed)
+    late = office.ledger.earn(ann, 7)
+    _freeze(office, air, life_s=1)
+    office.ledger.now_ms += 2_000
+    office.poster.step()
+    assert _batch_of(office, signed).id == kept.id
+    assert office.ledger.operation(late).batch_id is None
+    office.mine()
+    office.post()
+    assert office.states(signed, late) == ["confirmed"] * 2
+    assert office.chain.state.balances.total() == 12
+
+
+def _freeze(office: Office, program: Program, life_s: int) -> None:
+    """Freeze what waits, and sign nothing, as a service that dies in between."""
+    with office.ledger.database.write() as connection:
+        stream = streams.by_id(connection, office.ledger.stream(program).id)
+        items = freezing.waiting_items(connection, stream.id, 10)
+        valid_until = office.ledger.now_ms // 1000 + life_s
+        frozen = calls.post(program.deployed_token, items, stream.last_sequence + 1, valid_until)
+        freezing.freeze(connection, stream, items, frozen, office.ledger.now_ms)
 
 
 def test_step__while_nothing_is_mined__sends_again_only_after_a_while(office: Office, ann: Member) -> None:
@@ -320,6 +345,7 @@ def test_step__of_swaps_whose_terms_are_gone__fails_them_when_they_are_dissolved
     office.poster.step()
     office.mine()
     assert office.states(dead, alive) == ["failed", "confirmed"]
+    assert office.ledger.operation(dead).reason == "the terms of this swap are no longer in force"
     office.mine(2)
     assert [one.balance.posted for one in office.ledger.accounts(ann)] == [92]
     assert office.reconciler.audit().differences == 0

@@ -14,6 +14,7 @@ from bridge.chain.errors import RpcRefused
 from bridge.chain.events import Deposited
 from bridge.chain.finality import FinalityRule
 from bridge.chain.rpc import MinedCall, SentCall
+from bridge.posting import powers
 from bridge.posting.recovery import RECEIPTS_ASKED_MAX, Recovering
 from bridge.posting.submitter import UNMINED_PER_LANE_MAX
 from bridge.store import accounts, attempts, batches, breaker, chainstate, lanes, redemptions, swaps, wallets
@@ -27,7 +28,7 @@ from exchange.points import Points
 from exchange.ratio import Ratio
 from exchange.words import EntryKind, EntryWord, account_address, digest, entry_tag
 from tests.bridge.posting.conftest import BATCH_LIFE_S, Office
-from tests.bridge.posting.restoring import back_up, examine, lost, of_key, put_back, recover, require_sound
+from tests.bridge.posting.restoring import BLOCKS_MAX, back_up, examine, lost, of_key, put_back, recover, require_sound
 from tests.bridge.store.ledgers import EXCHANGE, TIMES, earn_of
 
 TAG = b"thief"
@@ -177,6 +178,25 @@ def test_recover__of_a_member_who_is_lost__leaves_an_orphan_until_the_request_is
     require_sound(office)
 
 
+def test_repeat__of_a_lost_members_key_for_one_who_was_known__is_new_and_takes_no_account(
+    office: Office, ann: Member, air: Program, tmp_path: Path
+) -> None:
+    with lost(office, tmp_path):
+        office.ledger.earn(office.ledger.member(air, "new"), 9, "lost")
+        office.ledger.earn(office.ledger.member(air, "new"), 1, "more")
+        office.settle()
+    recover(office)
+    (misused,) = office.ledger.earn_many(air.id, [earn_of(ann, 9, "lost")])
+    assert not misused.replayed and misused.refusal is None
+    assert office.ledger.ask(accounts.count_orphans) == 1
+    again = office.ledger.member(air, "new")
+    (answer,) = office.ledger.earn_many(air.id, [earn_of(again, 1, "more")])
+    assert answer.replayed
+    office.settle()
+    assert (_balance(office, ann), _balance(office, again)) == (9, 10)
+    require_sound(office)
+
+
 def test_repeat__with_other_points__is_refused_and_of_another_member__is_new(
     office: Office, ann: Member, air: Program, tmp_path: Path
 ) -> None:
@@ -194,7 +214,7 @@ def test_repeat__with_other_points__is_refused_and_of_another_member__is_new(
 def test_request__that_never_reached_the_chain__is_simply_new(
     office: Office, ann: Member, air: Program, tmp_path: Path
 ) -> None:
-    with lost(office, tmp_path):
+    with lost(office, tmp_path, marked=False):
         office.ledger.earn(ann, 5, "never")
     office.recovery.examine()
     assert not office.recovery.active, "the chain is not ahead"
@@ -606,6 +626,113 @@ def test_examine__after_a_mere_crash__finds_nothing_to_recover(office: Office, a
     assert not office.recovery.active, "what was mined while we were down is ours"
     office.follow()
     assert office.states(operation_id) == ["final"]
+    assert office.breaker is None
+
+
+def test_examine__of_ours_whose_receipts_nobody_shows__takes_it_in_without_an_alarm(
+    office: Office, ann: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation_id = office.ledger.earn(ann, 5)
+    office.poster.step()
+    office.chain.mine()
+    office.begin()
+    with monkeypatch.context() as hiding:
+        hiding.setattr(office.chain, "receipts", lambda hashes: [None for _ in hashes])
+        examine(office)
+    assert not recover(office).marked
+    assert office.states(operation_id) == ["final"]
+    assert office.breaker is None, "the follower knows our own batch when it sees it"
+
+
+def test_theft__while_the_service_was_down__trips_the_breaker(office: Office, ann: Member, air: Program) -> None:
+    office.ledger.earn(ann, 10)
+    office.settle()
+    stolen = EntryWord(b"\x99" * 20, EntryKind.EARN, Points(500), TAG).pack()
+    office.chain.mine(_signed(office, air, contracts.encode_post(2, 2**40, stolen)))
+    office.begin()
+    ended = recover(office)
+    assert not ended.marked and ended.batches == 1
+    assert [one.points for one in _restored(office)] == [500], "the chain is the truth, and is followed"
+    stopped = office.ledger.ask(breaker.state)
+    assert stopped is not None and stopped.alarm is breaker.Alarm.FOREIGN_BATCH
+    assert "a copy was put back by hand, or a key is stolen" in stopped.reason
+    require_sound(office)
+
+
+def test_theft__of_nonces_alone_while_the_service_was_down__trips_the_breaker(office: Office, air: Program) -> None:
+    office.chain.mine(office.chain.foreign(_admin(office, air), EXCHANGE, b"\1"))
+    office.begin()
+    assert "the ledger knows of 0" in recover(office).reason
+    stopped = office.ledger.ask(breaker.state)
+    assert stopped is not None and stopped.alarm is breaker.Alarm.FOREIGN_NONCE
+    office.ledger.do(breaker.reset, "it was the bank's", office.ledger.now_ms)
+    for _ in range(2):
+        call = _call(office, air, b"\2")
+        office.chain.mine(office.chain.foreign(_admin(office, air), EXCHANGE, b"\1"))
+        office.follow()
+        for _ in range(4):
+            office.ledger.now_ms += 10_000
+            office.settle()
+        assert office.breaker is not None, "what was not said to be lost is not expected late either"
+        office.ledger.do(breaker.reset, "again", office.ledger.now_ms)
+        for _ in range(2):
+            office.settle()
+        assert _call_states(office, call) == ["final"]
+
+
+def test_copy__put_back_by_hand__recovers_as_one_restored_once_an_operator_confirms(
+    office: Office, ann: Member, air: Program, tmp_path: Path
+) -> None:
+    with lost(office, tmp_path, marked=False):
+        office.ledger.earn(ann, 5, "lost")
+        office.settle()
+    assert recover(office).restored == 1
+    waiting = office.ledger.earn(ann, 2, "new")
+    office.settle()
+    assert office.states(waiting) == ["accepted"], "nothing is posted before"
+    office.ledger.do(breaker.reset, "I restored it", office.ledger.now_ms)
+    (again,) = office.ledger.earn_many(air.id, [earn_of(ann, 5, "lost")])
+    office.settle()
+    assert again.replayed and office.states(waiting) == ["final"]
+    assert _balance(office, ann) == 7
+    assert office.breaker is None
+    require_sound(office)
+
+
+def test_pause__while_the_ledger_recovers__goes_out_once_its_nonce_is_known(
+    office: Office, ann: Member, air: Program, tmp_path: Path
+) -> None:
+    guardian = office.ledger.ask(lanes.by_id, air.guardian_lane_id).address
+    with lost(office, tmp_path):
+        office.chain.mine(office.chain.foreign(guardian, air.deployed_token, b"\1"))
+        office.ledger.earn(ann, 5, "lost")
+        office.post()
+    waiting = office.ledger.earn(ann, 3)
+    made = office.ledger.do(powers.pause, air.id, office.ledger.now_ms)
+    examine(office)
+    sent = len(office.chain.sent)
+    assert not office.poster.step(), "the lost ledger used a nonce of this lane, and no block told of it yet"
+    for _ in range(BLOCKS_MAX):
+        office.mine()
+        office.poster.step()
+    assert office.recovery.active
+    assert _call_states(office, made.id) == ["confirmed"]
+    assert [json.loads(raw)["nonce"] for raw in office.chain.sent[sent:]] == [1], "and nothing else"
+    office.ledger.now_ms += TIMES.longest_batch_s * 1000
+    recover(office)
+    assert office.states(waiting) == ["accepted"] and office.breaker is None
+
+
+def test_begin_recovery__by_a_restore_of_a_ledger_that_found_itself_behind__is_marked_from_then_on(
+    office: Office,
+) -> None:
+    begin, now_ms = chainstate.begin_recovery, office.ledger.now_ms
+    office.ledger.do(lambda connection: begin(connection, "the chain is ahead", now_ms, marked=False))
+    assert not office.ledger.ask(chainstate.is_marked_recovery)
+    office.ledger.do(begin, "restored from a copy", now_ms)
+    assert office.ledger.ask(chainstate.is_marked_recovery)
+    recover(office)
+    assert not office.ledger.ask(chainstate.is_marked_recovery)
 
 
 def test_examine__where_the_receipt_of_ours_is_missing__asks_again_before_it_recovers(
@@ -649,10 +776,11 @@ def test_examine__where_our_number_and_nonce_were_used_for_something_else__recov
     waiting = office.ledger.earn(ann, 5)
     office.poster.step()
     office.chain.mempool.clear()
-    with lost(office, tmp_path):
+    with lost(office, tmp_path, marked=False):
         office.chain.mine(_signed(office, air, contracts.encode_post(1, 2**40, _word(ann, EntryKind.EARN, 7).pack())))
     assert "batch 1 is not known here" in recover(office).reason
     assert [one.points for one in _restored(office)] == [7]
+    office.ledger.do(breaker.reset, "looked at", office.ledger.now_ms)
     for _ in range(3):
         office.settle()
     assert office.states(waiting) == ["final"]

@@ -73,6 +73,7 @@ def upgrade() -> None:
     op.create_table('recovery',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
     sa.Column('reason', sa.Text(), nullable=False),
+    sa.Column('marked', sa.Boolean(), nullable=False),
     sa.Column('until_block', sa.BigInteger(), nullable=True),
     sa.Column('since_ms', sa.BigInteger(), nullable=False),
     sa.Column('ended_ms', sa.BigInteger(), nullable=True),
