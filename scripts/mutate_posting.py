@@ -60,7 +60,6 @@ MODULES: Final[dict[str, list[str]]] = {
     "exchange/lots.py": ["tests/exchange/test_lots.py"],
     "bridge/posting/intake.py": [
         *(f"{_POSTING}{name}.py" for name in ("intake", "follower", "holder_intake", "holders", "paths", "notes")),
-        f"{_POSTING}poster.py",
     ],
     "bridge/store/attempts.py": [f"{_STORE}attempts.py", f"{_POSTING}submitter.py", f"{_POSTING}poster.py"],
     "bridge/store/outcomes.py": [

@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 
 from tests.simulation.crashes import POINTS, step_of
 from tests.simulation.plants import PLANTS
@@ -28,13 +29,14 @@ def main() -> int:
         return _replay(chosen.seed, chosen.steps, chosen.plant)
     began_s = time.monotonic()
     results = []
-    for one in _results(chosen):
-        results.append(one)
-        if one.violation is not None:
-            sys.stdout.write(_failure(one, chosen.steps, chosen.plant))
-            sys.stdout.flush()
-            if chosen.plant is not None:
-                break
+    with suppress(KeyboardInterrupt):  # what was done until then is told
+        for one in _results(chosen):
+            results.append(one)
+            if one.violation is not None:
+                sys.stdout.write(_failure(one, chosen.steps, chosen.plant))
+                sys.stdout.flush()
+                if chosen.plant is not None:
+                    break
     sys.stdout.write(_summary(results, time.monotonic() - began_s))
     return int(any(one.violation for one in results))
 

@@ -36,7 +36,7 @@ KINDS = (*(each.value.replace("-", " ") for each in WIRE), *CHAIN, *ADMINS, *OUR
 #: With these a transaction may be mined that the node does not show: no chain of our own has them.
 _ELSEWHERE = {"dropped transaction", "late transaction", Kind.OLD_HEAD.value.replace("-", " "), "late request"}
 #: What happens together with a theft: nothing that could take the thief's transaction away.
-BESIDE_THEFT = ("crash", "crash", "restored ledger", "lost client answer", "lose answer")
+BESIDE_THEFT = ("crash", "crash", "restored ledger", "lost client answer", "lose answer", "reverted transaction")
 #: What it takes to come to steps that are seldom taken.
 NEEDS = {
     "Follower._undo": "reorganisation",

@@ -30,6 +30,8 @@ from tests.simulation.wire import Wire
 STEPS = 150
 #: Time that passes between two steps at most.
 STEP_MS_MAX = 2_000
+#: Rounds in which a theft must be noticed: longer than a batch may live, for which a start may have to wait.
+THEFT_ROUNDS_MAX = 30
 #: How often the ledger is copied or put back, among all that happens.
 RESTORE_WEIGHT = 6
 #: How often ledger and chain are compared by the oracle.
@@ -235,16 +237,21 @@ class World:
         self.oracle.verdict(self.process.database, self.clients.requests)
 
     def _rest_after_theft(self) -> None:
-        """A thief used a key: posting must stop at once, and stay stopped."""
-        for _ in range(self.scenario.final_depth + 5):
-            self.weather.now_ms += 1_000
+        """A thief used a key: posting must stop, at the latest when what the start found is looked through."""
+        for round_ms in ROUNDS_MS[:THEFT_ROUNDS_MAX]:
+            self.weather.now_ms += round_ms
             self._round()
-        with self.process.database.read() as connection:
-            tripped = breaker.is_tripped(connection)
-        if not tripped and not self.oracle.restored:
+            if self._is_stopped():
+                break
+        self._round()
+        if not self._is_stopped() and not self.oracle.restored:
             raise Violation("T", "a stolen key posted, and the breaker did not trip")
         # A ledger that was put back takes in whatever it finds, the thief's points too.
         self.oracle.look(self.process.database)
+
+    def _is_stopped(self) -> bool:
+        with self.process.database.read() as connection:
+            return breaker.is_tripped(connection)
 
 
 def run(seed: int, *, steps: int = STEPS, plant: str | None = None, echo: bool = False) -> Result:

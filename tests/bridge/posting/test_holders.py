@@ -290,7 +290,9 @@ def test_deposit__then_the_points_come_back_with_the_age_that_they_have(office: 
         ).all()
     assert [row.remaining for row in back] == [50, 20], "what expires first comes back first"
     assert back[1].expires_ms - back[0].expires_ms > 9 * 86_400_000
-    assert made.managed.balance.available == 70 and made.operations("deposit")[0].member_id == made.member.id
+    (deposit,) = made.operations("deposit")
+    assert made.managed.balance.available == 70 and deposit.member_id == made.member.id
+    assert deposit.occurred_ms in {one.block.timestamp * 1000 for one in office.chain.blocks}
     made.require_exact()
 
 

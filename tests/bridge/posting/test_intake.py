@@ -1,6 +1,7 @@
 """Intake: what a block says of our batches, of what set the contracts up, and of what was not ours."""
 
 import json
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -37,7 +38,7 @@ from bridge.store.terms import Proposal
 from exchange.points import MICRO_UNITS_MAX
 from exchange.words import digest
 from tests.bridge.posting.conftest import Office
-from tests.bridge.posting.fake_chain import revert_of
+from tests.bridge.posting.fake_chain import GAS_USED, revert_of
 from tests.bridge.store.ledgers import EXCHANGE
 
 
@@ -136,6 +137,21 @@ def test_block__that_refused_a_batch_and_is_gone__leaves_the_batch_to_be_taken_y
     office.poster.step()
     office.mine()
     assert office.states(operation_id) == ["confirmed"]
+    assert office.ledger.batch(_batch_of(office, operation_id)).gas_used == GAS_USED
+
+
+def test_block__with_two_batches__keeps_their_order(office: Office, ann: Member, box: Program) -> None:
+    operations = office.ledger.earn(ann, 5), office.ledger.earn(office.ledger.member(box, "eve"), 7)
+    office.post()
+    for operation_id, raw in zip(operations, office.chain.blocks[-1].raw, strict=True):
+        assert office.ledger.operation(operation_id).transaction_hash == digest(raw)
+    assert [office.ledger.batch(_batch_of(office, one)).place for one in operations] == [0, 1]
+
+
+def _batch_of(office: Office, operation_id: str) -> str:
+    batch_id = office.ledger.operation(operation_id).batch_id
+    assert batch_id is not None
+    return batch_id
 
 
 def test_block__in_which_a_transaction_succeeded_without_its_event__is_no_confirmation(
@@ -183,9 +199,10 @@ def test_block__with_a_skipped_leg__gives_the_swap_back_when_it_is_final(
 
 def test_blocks__out_of_order__are_a_bug(office: Office) -> None:
     office.mine(2)
-    found = office.chain.blocks[1].block
-    with pytest.raises(AssertionError, match="blocks come in order"):
-        office.ledger.do(intake.take_in, BlockReport(found, [], {}, [], []), 0, office.ledger.now_ms)
+    old, following = office.chain.blocks[1].block, office.chain.mine()
+    for found in (old, replace(following, number=9), replace(following, parent_hash=b"\6" * 32)):
+        with pytest.raises(AssertionError, match="blocks come in order"):
+            office.ledger.do(intake.take_in, BlockReport(found, [], {}, [], []), 0, office.ledger.now_ms)
 
 
 def test_undo_above__below_finality__trips_the_breaker_once(office: Office) -> None:
@@ -223,7 +240,7 @@ def test_control__that_the_chain_takes__is_confirmed_and_then_final(office: Offi
     control = _control(office, "fund", "lane 3")
     office.poster.step()
     office.mine()
-    assert office.ledger.batch(control).state == "confirmed"
+    assert (office.ledger.batch(control).state, office.ledger.batch(control).gas_used) == ("confirmed", GAS_USED)
     office.mine(2)
     assert office.ledger.batch(control).state == "final"
 
@@ -270,10 +287,8 @@ def test_token__that_was_created_where_calls_wait__is_admitted_when_the_chain_sa
 
 
 def test_control__that_came_too_early__is_made_again_later(office: Office, air: Program) -> None:
-    target, data = b"\7" * 20, b"\0" * 4
-    office.ledger.do(
-        batches.add_control, Control("admit", air.id, air.admin_lane_id, target, data, 9), office.ledger.now_ms
-    )
+    call = Control("admit", air.id, air.admin_lane_id, b"\7" * 20, b"\0" * 4, 9, value_wei=3)
+    office.ledger.do(batches.add_control, call, office.ledger.now_ms)
     office.chain.reason = revert_of("TooEarly(uint256,uint256)", 7, 5)
     office.poster.step()
     office.chain.refused = {digest(office.chain.sent[0])}
@@ -282,7 +297,9 @@ def test_control__that_came_too_early__is_made_again_later(office: Office, air: 
     assert len(office.chain.sent) == 1
     office.ledger.now_ms += intake.TOO_EARLY_PAUSE_MS
     office.poster.step()
-    assert _sent(office) == [data, data]
+    first, second = (json.loads(raw) for raw in office.chain.sent)
+    assert second == first | {"nonce": first["nonce"] + 1}
+    assert office.ledger.ask(batches.open_controls, "admit", air.id) == 1
 
 
 def test_limits_and_caps__changed_on_the_chain__are_so_in_the_ledger(
@@ -358,10 +375,31 @@ def test_consent__that_the_chain_refuses__can_be_given_again(office: Office, air
     office.poster.step()
     office.chain.refused = {digest(office.chain.sent[-1])}
     office.mine()
-    assert _state(office, terms_id) == terms.PROPOSED
+    found = office.ledger.ask(terms.by_id, terms_id)
+    assert (found.state, found.reason) == (terms.PROPOSED, "refused because of what stood before it in its block")
     office.chain.reorganise(1)
     office.mine(2)
     assert _state(office, terms_id) == terms.CONSENTING
+
+
+def test_consent__that_comes_after_another_and_is_refused__changes_nothing(
+    office: Office, air: Program, box: Program
+) -> None:
+    terms_id = _proposal(office, air, box)
+    office.ledger.do(terms.proposed, terms_id, 1)
+    office.post()
+    office.ledger.do(setup.consent, terms_id, box.id, _vetting(), office.ledger.now_ms)
+    office.poster.step()
+    (late,) = office.chain.mempool.values()
+    adopted = TermsAdopted(air.deployed_token, box.deployed_token, 1, 3, 2, 7, 9, 0, office.ledger.now_ms // 1000)
+    office.chain.mempool.clear()
+    office.chain.mine(events=[(EXCHANGE, adopted)])
+    office.follow()
+    assert _state(office, terms_id) == terms.ADOPTED
+    office.chain.refused = {digest(late)}
+    office.chain.mine(late)
+    office.follow()
+    assert _state(office, terms_id) == terms.ADOPTED
 
 
 def test_terms__adopted_and_suspended_on_the_chain__are_so_in_the_ledger(
