@@ -148,6 +148,21 @@ def test_block__with_two_batches__keeps_their_order(office: Office, ann: Member,
     assert [office.ledger.batch(_batch_of(office, one)).place for one in operations] == [0, 1]
 
 
+def test_block__of_everything_at_once__confirms_what_is_ours_whatever_stands_before_it(
+    office: Office, ann: Member, air: Program, box: Program
+) -> None:
+    operation_id = office.ledger.earn(ann, 5)
+    call = Control("pause", box.id, box.admin_lane_id, b"\7" * 20, b"\0" * 4, 9)
+    control = office.ledger.do(batches.add_control, call, office.ledger.now_ms)
+    office.poster.step()
+    foreign = (box.deployed_token, Posted(1, b"\6" * 32, 1, 0))
+    office.chain.mine(events=[(air.deployed_token, LimitChanged(1, 700, 3, 9)), foreign])
+    office.follow()
+    assert office.states(operation_id) == ["confirmed"]
+    assert (office.ledger.batch(control).state, office.ledger.batch(control).reason) == ("confirmed", None)
+    assert office.breaker is not None and box.id in office.breaker
+
+
 def _batch_of(office: Office, operation_id: str) -> str:
     batch_id = office.ledger.operation(operation_id).batch_id
     assert batch_id is not None

@@ -1,5 +1,7 @@
 """The reconciler: every difference is found and named, at one final block."""
 
+from typing import Any
+
 import pytest
 
 from bridge.chain.errors import ChainUnreachable
@@ -192,3 +194,17 @@ def test_step__before_a_final_block__then_does_nothing(office: Office) -> None:
     with office.ledger.database.write() as connection:
         connection.execute(block.update().values(final=False))
     assert not office.reconciler.step() and office.reconciler.last is None
+
+
+def test_audit__where_the_node_answers_once_of_the_block_it_is_making__is_no_difference(
+    swapped: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, looks = swapped.chain.call_many, []
+
+    def too_new(calls: Any, block_number: Any) -> list[bytes]:
+        looks.append(block_number)
+        return answer(calls, len(swapped.chain.blocks) - 1 if len(looks) == 1 else block_number)
+
+    monkeypatch.setattr(swapped.chain, "call_many", too_new)
+    assert swapped.reconciler.audit().differences == 0
+    assert looks[0] != len(swapped.chain.blocks) - 1, "the first answer was of another block"
