@@ -22,7 +22,6 @@ STEPS = (
     "Poster._tick",
     "Recovery.examine",
     "Recovery.step",
-    "Submitter._conclude",
     "Submitter._note",
     "Submitter._outbid",
     "Submitter._write_trouble",
@@ -52,16 +51,12 @@ class FaultPoints:
         self.one_in = one_in
         self._aims = set(aims)
 
-    def end(self) -> None:
-        """From now on the process lives."""
-        self.one_in = 0
-        self._aims.clear()
-
     def reach(self, name: str) -> None:
         """The process is at this point. Raises Crash."""
         self._history.visited[name] += 1
-        aimed = (name, self._history.visited[name]) in self._aims
-        if aimed or (self.one_in and self._dice.randrange(self.one_in) == 0):
+        if not self.one_in:
+            return
+        if (name, self._history.visited[name]) in self._aims or self._dice.randrange(self.one_in) == 0:
             self._history.crashed[name] += 1
             self._history.fault("crash", name)
             raise Crash(name)

@@ -13,7 +13,7 @@ from tests.simulation.world import Result, run, scenario
 
 #: Seeds of the short form, with restores, reorganisations and swaps between them; `make simulate` runs as many as one
 #: likes.
-SEEDS = (13, 289, 449)
+SEEDS = (13, 449, 498)
 STEPS = 80
 #: How much of each the short form meets at least, over all its seeds.
 LEAST = {

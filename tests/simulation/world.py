@@ -198,15 +198,13 @@ class World:
         self.weather.calm()
         self.wire.be_true()
         if self.oracle.theft:
-            self.points.end()
             return self._rest_after_theft()
         unrest: str | None = "nothing was done"
         for rounds, round_ms in enumerate(ROUNDS_MS, start=1):
             self.weather.now_ms += round_ms
-            self._guarded(self._round)  # a seldom point may be reached only now
+            self._round()
             unrest = self.oracle.unrest(self.process.database, self.clients.requests)
-            if unrest is None and self.process.ready:
-                self.points.end()
+            if unrest is None:
                 self.history.note(f"at rest after {rounds} rounds")
                 return self._check_at_rest()
         raise Violation("L", f"after {len(ROUNDS_MS)} rounds without faults: {unrest}")
