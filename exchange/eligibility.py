@@ -19,7 +19,7 @@ def may_go(lots: Iterable[Lot[LotId]], eligible: Eligible, now: int) -> list[Lot
 def _meets(lot: Lot[LotId], eligible: Eligible, now: int) -> bool:
     if lot.received and eligible.earned_only:
         return False
-    age = now - lot.earned_at
+    age = max(0, now - lot.earned_at)  # a clock that was set back makes nothing younger than new
     if age < eligible.age_min_days * DAY_S:
         return False
     if eligible.age_max_days is not None and age > eligible.age_max_days * DAY_S:
@@ -37,7 +37,7 @@ def require_standing(eligible: Eligible, member_since: int, linked_since: int, n
         (eligible.linked_min_days, linked_since, "linked to the membership at the destination"),
     )
     days, since, what = max(asked, key=lambda each: each[1] + each[0] * DAY_S)  # by then the other is met as well
-    if now - since < days * DAY_S:
+    if max(0, now - since) < days * DAY_S:  # nobody is newer than new, where a clock was set back
         possible = f"{datetime.fromtimestamp(since + days * DAY_S, UTC):%Y-%m-%dT%H:%M:%SZ}"
         raise NotEligible(
             f"these terms are for who has been {what} for {days:,} days; that is so from {possible} on",

@@ -24,6 +24,8 @@ def _lot(age_s: int, *, left_s: int | None = None, received: bool = False, onwar
     ("lot", "eligible", "goes"),
     [
         (_lot(0), Eligible(), True),
+        (_lot(-3_600), Eligible(), True),  # earned before the clock was set back
+        (_lot(-3_600), Eligible(age_min_days=1), False),
         (_lot(0, onward=False), Eligible(), False),
         (_lot(0, received=True), Eligible(), True),
         (_lot(0, received=True), Eligible(earned_only=True), False),
@@ -46,6 +48,7 @@ def test_may_go__of_a_lot__asks_its_age_its_end_and_where_it_came_from(
     ("days", "since", "refused"),
     [
         ((30, 0), (900, 990), ""),
+        ((0, 0), (1_001, 1_001), ""),  # enrolled before the clock was set back
         ((101, 0), (900, 990), "1972-09-28 a member for 101 days"),
         ((0, 11), (900, 990), "1972-09-28 linked to the membership at the destination for 11 days"),
         ((101, 12), (900, 990), "1972-09-29 linked to the membership at the destination for 12 days"),
