@@ -11,9 +11,10 @@ CHAIN := node_modules/.runtime
 TOOLS := node_modules/.dev
 PROVE := .venv-prove/.installed
 MUTATE := .venv-mutate/.installed
+BROWNIE := .venv-brownie/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench-gas bench-rates simulate soak contracts prove mutants mutants-posting openapi lock clean
+.PHONY: help demo test lint format bench-gas bench-rates simulate soak contracts prove mutants mutants-posting openapi brownie lock clean
 
 help: ## show these words
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -60,6 +61,9 @@ mutants: $(DEV) $(TOOLS) ## break the contracts in every small way: each must fa
 mutants-posting: $(DEV) $(MUTATE) ## break posting and the ledger's rules in every small way (MINUTES=20, ONLY=submitter)
 	@.venv-mutate/bin/python scripts/mutate_posting.py $(if $(MINUTES),--minutes $(MINUTES)) $(foreach module,$(ONLY),--only $(module))
 
+brownie: $(TOOLS) $(BROWNIE) ## compile, deploy and test the contracts with Brownie, in an environment of its own (ONLY=test)
+	@$(BIN)/python scripts/brownie_project.py $(ONLY)
+
 openapi: $(DEV) ## write the API's description, docs/openapi.json
 	$(BIN)/python scripts/write_openapi.py
 
@@ -68,10 +72,11 @@ lock: $(DEV) ## resolve the dependencies anew into requirements/ and package-loc
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --extra dev pyproject.toml -o requirements/dev.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --group prove -o requirements/prove.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --constraints requirements/dev.lock --extra dev --group mutate pyproject.toml -o requirements/mutate.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --group brownie -o requirements/brownie.lock
 	$(NPM) install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
 clean: ## remove what was installed and the demo's data
-	rm -rf $(VENV) .venv-prove .prove .venv-mutate .mutate node_modules .sarraf contracts/out contracts/cache
+	rm -rf $(VENV) .venv-prove .prove .venv-mutate .mutate .venv-brownie build node_modules .sarraf contracts/out contracts/cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Sarraf needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
@@ -114,4 +119,11 @@ $(MUTATE): requirements/mutate.lock | $(VENV)/bin/python
 	@echo "==> installing the mutation tool (mutmut)"
 	@$(PYTHON) -m venv .venv-mutate
 	@.venv-mutate/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/mutate.lock
+	@touch $@
+
+# Brownie pins an older web3 and pytest, and much else besides.
+$(BROWNIE): requirements/brownie.lock | $(VENV)/bin/python
+	@echo "==> installing Brownie"
+	@$(PYTHON) -m venv .venv-brownie
+	@.venv-brownie/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/brownie.lock
 	@touch $@
