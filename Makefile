@@ -14,7 +14,7 @@ MUTATE := .venv-mutate/.installed
 BROWNIE := .venv-brownie/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench-gas bench-rates simulate soak contracts prove mutants mutants-posting openapi brownie lock clean
+.PHONY: help demo test test-postgres lint format bench-ledger bench-gas bench-rates simulate soak takeover contracts prove mutants mutants-posting openapi brownie lock clean
 
 help: ## show these words
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -26,6 +26,9 @@ demo: $(RUNTIME) $(CHAIN) ## run the main job on real purchases (EVENTS=all|2017
 # so that the long end-to-end files do not come last.
 test: $(DEV) $(TOOLS) ## run all tests (WORKERS=2, ARGS="tests/exchange -x")
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-postgres: $(DEV) $(TOOLS) ## run all that can on PostgreSQL, faults of its server included (WORKERS=2, ARGS=...)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --postgres $(or $(ARGS),tests/bridge)
 
 lint: $(DEV) ## check style, types and the direction of imports
 	$(BIN)/ruff check .
@@ -43,11 +46,17 @@ bench-gas: $(DEV) $(TOOLS) ## measure the contracts' gas against floors and riva
 bench-rates: $(DEV) ## measure routes, their index and the gate beside networkx (JSON=1, QUICK=1)
 	@$(BIN)/python scripts/bench_rates.py $(if $(JSON),--json) $(if $(QUICK),--quick)
 
-simulate: $(DEV) ## simulate the service with crashes and lies (SEEDS=200, START=1, SEED=7 again, PLANT=send-before-store)
-	@$(BIN)/python -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(START),--start $(START)) $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS)) $(if $(PLANT),--plant $(PLANT))
+bench-ledger: $(DEV) ## measure what the ledger accepts on SQLite, and on PostgreSQL with 1, 2 and 3 processes (JSON=1)
+	@$(BIN)/python -m tests.bridge.store.bench $(if $(JSON),--json)
+
+simulate: $(DEV) ## simulate the service with crashes and lies (SEEDS=200, START=1, SEED=7 again, PLANT=any-body, BACKEND=postgres)
+	@$(BIN)/python -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(START),--start $(START)) $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS)) $(if $(PLANT),--plant $(PLANT)) $(if $(BACKEND),--backend $(BACKEND))
 
 soak: $(DEV) $(TOOLS) ## kill the service and its chain under load, then count (KILLS=100, SEED=1, PROXY=1 for a bad network)
 	@$(BIN)/python -m tests.soak $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(if $(PROXY),--proxy)
+
+takeover: $(DEV) $(TOOLS) ## kill the leader of three services under load on PostgreSQL, then count (KILLS=10, SEED=1)
+	@$(BIN)/python -m tests.takeover $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
 
 contracts: $(DEV) $(TOOLS) ## compile the contracts and write their committed artifacts
 	$(BIN)/python scripts/build_contracts.py

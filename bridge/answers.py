@@ -63,6 +63,8 @@ class Program(TypedDict):
     credit_limit_micro: int
     money: str
     point_value_micro: int | None
+    notice_days: list[int]
+    debt_limit: int
     created_at: str
 
 
@@ -126,6 +128,7 @@ class ProgramKey(TypedDict):
     key: str
     scopes: list[str]
     program_id: str | None
+    person: str | None
 
 
 class Member(TypedDict):
@@ -155,19 +158,47 @@ class AccountBalance(TypedDict):
     address: str
     posted: int
     available: int
+    held: int
+
+
+class PendingEarn(TypedDict):
+    """Points that will come."""
+
+    operation_id: str
+    points: int
+    available_at: str
+
+
+class Expiration(TypedDict):
+    """All of a member's points that expire on a day in UTC, and when the first of them do."""
+
+    day: str
+    points: int
+    first_at: str
+
+
+class ExpirationPage(TypedDict):
+    """One page of days."""
+
+    items: list[Expiration]
+    next: str | None
+    previous: str | None
 
 
 class Balance(TypedDict):
-    """What a member has: on chain (`posted`), to spend (`available`), to swap (`swappable`)."""
+    """What a member has: on chain (`posted`), to spend (`available`), to swap (`swappable`), for a till (`held`)."""
 
     member_id: str
     program_id: str
     posted: int
     available: int
     swappable: int
+    held: int
     pending_in: int
     pending_out: int
     incoming: int
+    pending_earns: list[PendingEarn]
+    debt: int
     accounts: list[AccountBalance]
     block: int | None
 
@@ -245,6 +276,76 @@ class Throttle(TypedDict):
     available: int
 
 
+class Reversal(TypedDict):
+    """What a reversal took back of an earn (`taken`, `expired`, `owed`), or returned of a redemption."""
+
+    operation_id: str
+    taken: int
+    returned: int
+    expired: int
+    owed: int
+
+
+class AdjustmentDetail(TypedDict):
+    """Why an adjustment was made, and who stands for it; `points` are below zero where they were taken."""
+
+    adjustment_id: str
+    points: int
+    reason: str
+    proposed_by: str
+    approved_by: str
+
+
+class Adjustment(TypedDict):
+    """Points by hand, or (kind "thaw") a frozen account: who proposed and decided it, when and why."""
+
+    id: str
+    program_id: str
+    kind: str
+    member_id: str | None
+    account: str | None
+    points: int
+    reason: str
+    state: str
+    proposed_by: str
+    proposed_key_id: str
+    decided_by: str | None
+    decided_key_id: str | None
+    note: str | None
+    operation_id: str | None
+    created_at: str
+    expires_at: str
+    decided_at: str | None
+
+
+class AdjustmentPage(TypedDict):
+    """One page of adjustments."""
+
+    items: list[Adjustment]
+    next: str | None
+    previous: str | None
+
+
+class OddAccount(TypedDict):
+    """A managed account that is frozen, or of which nobody knows whose it is."""
+
+    address: str
+    reference: str
+    program_id: str
+    member_id: str | None
+    frozen: bool
+    posted: int
+    available: int
+
+
+class OddAccountPage(TypedDict):
+    """One page of such accounts."""
+
+    items: list[OddAccount]
+    next: str | None
+    previous: str | None
+
+
 class Operation(TypedDict):
     """One accepted request that changes points, and how far it has come."""
 
@@ -259,6 +360,8 @@ class Operation(TypedDict):
     tag: str | None
     created_at: str
     occurred_at: str | None
+    available_at: str | None
+    pending: bool
     steps: list[Step]
     batch_id: str | None
     throttled: Throttle | None
@@ -266,6 +369,33 @@ class Operation(TypedDict):
     block: int | None
     swap: SwapDetail | None
     of_swap: str | None
+    adjustment: AdjustmentDetail | None
+    reversal: Reversal | None
+    of_credit: str | None
+    hold_id: str | None
+
+
+class Hold(TypedDict):
+    """Points that a till authorised: how many are captured, how many are left to be, and how the hold ended."""
+
+    id: str
+    program_id: str
+    member_id: str
+    points: int
+    captured: int
+    left: int
+    state: Literal["open", "captured", "voided", "expired"]
+    expires_at: str
+    created_at: str
+    closed_at: str | None
+
+
+class HoldPage(TypedDict):
+    """One page of holds."""
+
+    items: list[Hold]
+    next: str | None
+    previous: str | None
 
 
 class WalletChallenge(TypedDict):
@@ -351,6 +481,7 @@ class EarnItem(TypedDict):
     spend_minor: NotRequired[int]
     points: NotRequired[int]
     occurred_at: NotRequired[str]
+    available_at: NotRequired[str]
 
 
 class Problem(TypedDict, total=False):
@@ -662,10 +793,14 @@ class AuditedProgram(TypedDict):
     events: int
     points_earned: int
     points_redeemed: int
+    points_expired: int
+    points_to_come: int
     swapped_in: int
     swapped_out: int
     supply: int
     ledger: int
+    points_held: int
+    owed: int
     accounts: int
     differences: int
     differing: list[Difference]
@@ -763,8 +898,15 @@ class LaneTrouble(TypedDict):
     since: str
 
 
+class LaneLeader(TypedDict):
+    """The process that posts on a lane, since when."""
+
+    process: str
+    since: str
+
+
 class Lane(TypedDict):
-    """One signing account and its nonces."""
+    """One signing account and its nonces; `leader` is None while no process posts on it."""
 
     role: str
     address: str
@@ -772,6 +914,7 @@ class Lane(TypedDict):
     unmined: int
     oldest: OldestNonce | None
     trouble: LaneTrouble | None
+    leader: LaneLeader | None
 
 
 class PostingStatus(TypedDict):
@@ -820,14 +963,27 @@ class RecoveryStatus(TypedDict):
     orphans: int | None
 
 
+class Leader(TypedDict):
+    """A process that leads: whether it follows the chain and keeps times, on how many lanes it posts, since when."""
+
+    process: str
+    here: bool
+    chain: bool
+    keeper: bool
+    lanes: int
+    since: str
+
+
 class Status(TypedDict):
-    """How the service is doing."""
+    """How the service is doing; `process` is the one that answered."""
 
     version: str
     chain: ChainStatus
     posting: PostingStatus
     market: MarketStatus
     recovery: RecoveryStatus | None
+    process: str
+    leaders: list[Leader]
     totals: Totals
 
 

@@ -13,17 +13,18 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from bridge.bootstrap import LEDGER_FILE, LedgerJournal, take_data
+from bridge.bootstrap import LedgerJournal, take_data
 from bridge.chain.embedded import EmbeddedChain
 from bridge.chain.errors import ChainUnreachable, WrongChain
 from bridge.chain.files import sync_directory, write_durably
 from bridge.chain.genesis import CHAIN_ID, Genesis
 from bridge.chain.rpc import Rpc
 from bridge.posting.clock import Clock, system_clock
-from bridge.settings import Settings
+from bridge.settings import LEDGER_FILE, Settings
 from bridge.store import chainstate, copies
+from bridge.store.backends import open_database
 from bridge.store.copies import Contents, CopyFailed, CopyUnfit
-from bridge.store.database import Database
+from bridge.store.sqlite import SqliteDatabase
 from exchange.errors import Conflict, NotFound
 
 CHAIN_DIRECTORY = "chain"
@@ -42,6 +43,12 @@ class FileExists(Conflict):
     """Raised when a file would be overwritten."""
 
     type = "file-exists"
+
+
+class OnServer(Conflict):
+    """Raised when a ledger in PostgreSQL is to be copied as if it were a file."""
+
+    type = "on-server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +97,10 @@ class Restored:
 def back_up(settings: Settings, file: Path, *, force: bool = False, clock: Clock = system_clock) -> Manifest:
     """Copy the ledger into `file`, whether the service runs or not; the file is there whole or not at all.
 
-    Raises NoLedger, FileExists unless `force` says to overwrite, CopyFailed, CopyUnfit where the ledger is damaged.
+    Raises OnServer, NoLedger, FileExists unless `force` says to overwrite, CopyFailed, CopyUnfit where the ledger is
+    damaged.
     """
+    require_file(settings)
     ledger = settings.data / LEDGER_FILE
     require_ledger(ledger)
     if file.exists() and (not force or file.samefile(ledger)):
@@ -130,6 +139,16 @@ def require_ledger(ledger: Path) -> None:
     """Raises NoLedger where the file is not there."""
     if not ledger.exists():
         raise NoLedger(f"there is no ledger at {ledger}", field="data")
+
+
+def require_file(settings: Settings) -> None:
+    """Raises OnServer unless the ledger is a file in the data directory."""
+    if settings.database_url is not None:
+        raise OnServer(
+            "the ledger is in PostgreSQL: copy it with pg_dump or pg_basebackup, put a copy back with pg_restore or by"
+            " starting the server on it, and then say so with `sarraf mark-restored`",
+            field="SARRAF_DATABASE_URL",
+        )
 
 
 @contextmanager
@@ -179,8 +198,9 @@ def _hex(value: bytes | None) -> str | None:
 def restore(settings: Settings, file: Path, *, clock: Clock = system_clock) -> Restored:
     """Put a copy in the ledger's place. What was there is kept under another name, and nothing of the chain is lost.
 
-    Raises DataInUse while the service runs, NoLedger, CopyFailed, CopyUnfit, WrongChain, EmbeddedChainError.
+    Raises OnServer, DataInUse while the service runs, NoLedger, CopyFailed, CopyUnfit, WrongChain, EmbeddedChainError.
     """
+    require_file(settings)
     ledger = settings.data / LEDGER_FILE
     require_ledger(file)
     if ledger.exists() and file.samefile(ledger):
@@ -198,6 +218,19 @@ def restore(settings: Settings, file: Path, *, clock: Clock = system_clock) -> R
             _mark(scratch, file, manifest, clock())
             kept = _swap(ledger, scratch, clock(), sound=present is not None)
         return Restored(manifest, contents, ledger, kept, present, chain_number, chain_checked)
+
+
+def mark_restored(settings: Settings, reason: str, *, clock: Clock = system_clock) -> None:
+    """Say that the ledger in PostgreSQL is a copy that was put back: it takes in what the chain did since.
+
+    Services may run or not. Raises NoLedger where it is a file, which `restore` marks by itself, and LedgerUnwritable.
+    """
+    if settings.database_url is None:
+        raise NoLedger("the ledger is a file: `sarraf restore FILE` puts a copy back and marks it", field="data")
+    with closing(open_database(settings.ledger_url)) as database:
+        database.migrate()
+        with database.write() as connection:
+            chainstate.begin_recovery(connection, reason, clock())
 
 
 def _fetch(file: Path, scratch: Path) -> Manifest | None:
@@ -279,7 +312,7 @@ def _keep_chain(settings: Settings, ledger: Path, present: Contents) -> int | No
     """
     if settings.rpc_url is not None or present.chain_id is None:
         return None
-    with closing(Database(f"sqlite:///{ledger}")) as database:
+    with closing(SqliteDatabase(f"sqlite:///{ledger}")) as database:
         chain = EmbeddedChain(settings.data / CHAIN_DIRECTORY, LedgerJournal(database, threading.Lock()))
         chain.start()
         try:
@@ -293,7 +326,7 @@ def _mark(scratch: Path, file: Path, manifest: Manifest | None, now_ms: int) -> 
     """Bring the copy to this version's schema, and let it learn at the next start what the chain did meanwhile."""
     made = "" if manifest is None else f", which was made at {manifest.made_at}"
     reason = f"restored from {file.name}{made}"
-    with closing(Database.in_file(scratch)) as database, database.write() as connection:
+    with closing(SqliteDatabase.in_file(scratch)) as database, database.write() as connection:
         chainstate.begin_recovery(connection, reason, now_ms)
     copies.settle(scratch)
     with scratch.open("rb") as written:

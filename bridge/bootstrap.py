@@ -33,27 +33,29 @@ from bridge.chain.rpc import Rpc
 from bridge.fx.ecb import EcbRates
 from bridge.fx.sources import bank_of, rates_of
 from bridge.posting.clock import Clock, system_clock
-from bridge.posting.follower import Follower
 from bridge.posting.gatekeeper import Gatekeeper
 from bridge.posting.hub import Hub
+from bridge.posting.leadership import Leadership
 from bridge.posting.market import MarketKeeper
 from bridge.posting.offers import Offers
-from bridge.posting.poster import Pace, Poster
+from bridge.posting.parts import Parts
+from bridge.posting.poster import Pace
 from bridge.posting.quoting import Quoting
 from bridge.posting.reconciler import Reconciler
 from bridge.posting.recovery import RECEIPTS_ASKED_MAX, Recovery
 from bridge.posting.service import Posting
 from bridge.posting.setup import SetUp
-from bridge.posting.submitter import GWEI, FeeRules, Submitter
+from bridge.posting.submitter import GWEI, FeeRules
 from bridge.posting.vetting import Vetting
 from bridge.settings import Settings
 from bridge.store import blocks, chainstate, keys
+from bridge.store.backends import open_database
 from bridge.store.chainstate import Times
 from bridge.store.database import Database
+from bridge.store.leases import CHAIN
 from bridge.store.writer import LedgerWriter
 from exchange.errors import Conflict, Unavailable
 
-LEDGER_FILE = "ledger.sqlite3"
 OPERATOR_KEY_FILE = "operator.key"
 SERVICE_FILE = "service.json"
 LOCK_FILE = "lock"
@@ -67,6 +69,8 @@ RECURSION_MAX = 1000
 DEPLOY_WAIT_S = 600
 #: How long a start rests before it asks a node again that refused to say how far the chain is.
 EXAMINE_REST_S = 0.5
+#: How often a start with an embedded chain tries to lead: for longer than the lease of one that was killed counts.
+CHAIN_TRIES_MAX = 20
 
 _log = logging.getLogger(__name__)
 
@@ -130,7 +134,7 @@ def serve(settings: Settings) -> None:
             access_log=False,
             timeout_graceful_shutdown=GRACE_S,
         )
-        server = uvicorn.Server(config)
+        server = _Server(config, service)
         ending.append(server)
         if service.bug.is_set():  # a part failed before there was a server to end
             end()
@@ -145,6 +149,20 @@ def serve(settings: Settings) -> None:
             note.unlink(missing_ok=True)
         if service.bug.is_set():
             raise ServiceFailed("a part of the service failed unexpectedly; the log above says which")
+
+
+class _Server(uvicorn.Server):
+    """Ends the event streams when it stops: each would be waited for, and then cut off in the middle of a line."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more requests, finish what is under way."""
+        self._service.stopping.set()
+        self._service.hub.notify()
+        await super().shutdown(sockets)
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -249,21 +267,33 @@ class Running(AbstractContextManager[Service]):
 
     def _start(self) -> Service:
         settings = self._settings
+        _require_leader(settings)
         bank = bank_of(settings)
         rates = rates_of(settings, bank)
         lock = take_data(settings.data)
         self._undo.append(lock.close)
-        database = Database.in_file(settings.data / LEDGER_FILE)
+        database = open_database(settings.ledger_url)
         self._undo.append(database.close)
+        database.migrate()
         hub, bug, guard = Hub(), threading.Event(), threading.Lock()
 
         def stop_all() -> None:
             bug.set()
             self._on_bug()
 
+        self._undo.append(database.watch(hub.notify))
         writer = LedgerWriter(database, on_commit=hub.notify, on_bug=stop_all)
         writer.start()
         self._undo.append(writer.stop)
+        leadership = Leadership(
+            database=database,
+            writer=writer,
+            holder=database.process,
+            alone=settings.database_url is None,  # then the ledger is in the data folder, which is locked
+            wants=settings.posting,
+        )
+        if settings.rpc_url is None:
+            _require_chain(leadership)
         embedded = self._embedded_chain(LedgerJournal(database, guard))
         url = embedded.url if embedded is not None else settings.rpc_url
         assert url is not None
@@ -282,47 +312,24 @@ class Running(AbstractContextManager[Service]):
             )
         )
         _operator_key(settings.data, writer, self._clock)
-        reconciler = Reconciler(database=database, writer=writer, rpc=rpc, clock=self._clock)
-        recovery = Recovery(
-            database=database, writer=writer, rpc=rpc, clock=self._clock, own_chain=embedded is not None
-        )
-        _examine(recovery)
-        follower = Follower(
+        parts = Parts(
             database=database,
             writer=writer,
             rpc=rpc,
             finality=finality,
-            clock=self._clock,
-            journal=embedded is not None,
-            guard=guard,
-        )
-        submitter = Submitter(
-            database=database,
-            writer=writer,
-            rpc=rpc,
             keystore=keystore,
             clock=self._clock,
             chain_id=chain_id,
             rules=FeeRules(settings.replace_after_s * 1000, settings.fee_max_gwei * GWEI, settings.low_funds_wei),
-        )
-        poster = Poster(
-            database=database,
-            writer=writer,
-            rpc=rpc,
-            submitter=submitter,
-            clock=self._clock,
             pace=Pace(settings.batch_linger_ms, settings.batch_life_s),
+            journal=embedded is not None,
+            own_chain=embedded is not None,
+            guard=guard,
         )
-        posting = Posting(
-            follower=follower,
-            poster=poster,
-            reconciler=reconciler,
-            recovery=recovery,
-            writer=writer,
-            hub=hub,
-            clock=self._clock,
-            on_bug=stop_all,
-        )
+        reconciler = Reconciler(database=database, writer=writer, rpc=rpc, clock=self._clock, found=parts.findings)
+        recovery = Recovery(database=database, writer=writer, rpc=rpc, clock=self._clock, own_chain=parts.own_chain)
+        _examine(recovery)
+        posting = Posting(parts=parts, leadership=leadership, recovery=recovery, hub=hub, on_bug=stop_all)
         gatekeeper = Gatekeeper()
         market, vetting = MarketKeeper(gatekeeper), Vetting(gatekeeper, rates)
 
@@ -396,6 +403,19 @@ def take_data(directory: Path) -> IO[str]:
     return lock
 
 
+def _require_chain(leadership: Leadership) -> None:
+    """An embedded chain is its process's own: no other may follow another one in the same ledger. Raises DataInUse."""
+    for _ in range(CHAIN_TRIES_MAX):
+        leadership.step()
+        if leadership.grant(CHAIN) is not None:
+            return
+        time.sleep(EXAMINE_REST_S)
+    raise DataInUse(
+        "another process runs this ledger; several need one node that they share: name it by SARRAF_RPC_URL",
+        field="SARRAF_RPC_URL",
+    )
+
+
 def _examine(recovery: Recovery) -> None:
     """Find out whether the ledger must recover; a node that lags behind its own blocks is asked again for a while."""
     for _ in range(RECEIPTS_ASKED_MAX):
@@ -407,6 +427,16 @@ def _examine(recovery: Recovery) -> None:
         else:
             return
     recovery.examine()
+
+
+def _require_leader(settings: Settings) -> None:
+    """Raises SettingsIncomplete where nobody could ever post what this process accepts."""
+    for name, value in (("SARRAF_DATABASE_URL", settings.database_url), ("SARRAF_RPC_URL", settings.rpc_url)):
+        if not settings.posting and value is None:
+            raise SettingsIncomplete(
+                f"SARRAF_POSTING=no leaves posting to other processes, which share ledger and node: set {name}",
+                field=name,
+            )
 
 
 def _times(settings: Settings) -> Times:
@@ -447,11 +477,16 @@ def keystore_of(settings: Settings, chain_id: int) -> Keystore:
 def _operator_key(directory: Path, writer: LedgerWriter, clock: Clock) -> None:
     """The first operator key, made once and left in a file that only this user reads; the file may be moved away."""
 
+    undone: list[bool] = []
+
     def make(connection: sa.Connection) -> None:
         if keys.any_operator(connection):
+            if undone:  # another process was first, and the key in our file is none
+                (directory / OPERATOR_KEY_FILE).unlink(missing_ok=True)
             return
-        _, text = keys.create(connection, program_id=None, scopes=keys.SCOPES, now_ms=clock())
+        _, text = keys.create(connection, program_id=None, scopes=keys.SCOPES_OF_OPERATOR, now_ms=clock())
         # Before the commit: a crash in between leaves a file that is written anew, not a key that nobody knows.
         write_durably(directory / OPERATOR_KEY_FILE, text.encode() + b"\n")
+        undone.append(True)  # else it is committed, and nobody asks again
 
     writer.run(make)

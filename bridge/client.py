@@ -24,6 +24,8 @@ from urllib.parse import urlsplit
 import httpx2
 
 from bridge.answers import (
+    Adjustment,
+    AdjustmentPage,
     Audit,
     Balance,
     Board,
@@ -31,13 +33,19 @@ from bridge.answers import (
     BulkAnswer,
     EarningRate,
     EarnItem,
+    Expiration,
+    ExpirationPage,
+    Hold,
     HolderCall,
+    HoldPage,
     Lane,
     Limit,
     Link,
     LinkCode,
     Member,
     MemberPage,
+    OddAccount,
+    OddAccountPage,
     Operation,
     OperationPage,
     PowerCalls,
@@ -212,6 +220,8 @@ class Client:
         credit_limit_micro: int | None = None,
         money: str | None = None,
         point_value_micro: int | None = None,
+        notice_days: Sequence[int] = (),
+        debt_limit: int | None = None,
     ) -> Program:
         """Ask for a program; its token is being deployed until its state is "active".
 
@@ -225,6 +235,7 @@ class Client:
             "earning_rate": earning_rate,
             "expiry_days": expiry_days,
             "transferable": transferable,
+            "notice_days": list(notice_days),
         }
         if limits is not None:
             body["limits"] = dict(limits)
@@ -234,6 +245,8 @@ class Client:
             body["money"] = money
         if point_value_micro is not None:
             body["point_value_micro"] = point_value_micro
+        if debt_limit is not None:
+            body["debt_limit"] = debt_limit
         return cast(Program, self._post("/v1/programs", body))
 
     def program(self, program_id: str) -> Program:
@@ -249,6 +262,17 @@ class Client:
         """Say what one point is worth at home, in micro-units of `money`; None: nobody knows."""
         body = {"money": money, "point_value_micro": point_value_micro}
         path = f"/v1/programs/{_part(program_id)}/value"
+        return cast(Program, _json(self._send("PUT", path, body=body, repeatable=True)))
+
+    def set_debt_limit(self, program_id: str, points: int) -> Program:
+        """Say what one member may owe when points are taken back that are spent."""
+        path = f"/v1/programs/{_part(program_id)}/debt-limit"
+        return cast(Program, _json(self._send("PUT", path, body={"points": points}, repeatable=True)))
+
+    def set_notices(self, program_id: str, notice_days: Sequence[int]) -> Program:
+        """Say how many days ahead a program's members are told of what expires."""
+        path = f"/v1/programs/{_part(program_id)}/notices"
+        body = {"notice_days": list(notice_days)}
         return cast(Program, _json(self._send("PUT", path, body=body, repeatable=True)))
 
     def program_on_chain(self, program_id: str) -> ProgramOnChain:
@@ -267,9 +291,10 @@ class Client:
         """Change limits: at once where neither number grows, else announced."""
         return cast(PowerCalls, self._post(f"/v1/programs/{_part(program_id)}/limits", dict(limits)))
 
-    def create_key(self, program_id: str, scopes: Sequence[str]) -> ProgramKey:
-        """A new key of a program. The secret is in this answer only."""
-        return cast(ProgramKey, self._post(f"/v1/programs/{_part(program_id)}/keys", {"scopes": list(scopes)}))
+    def create_key(self, program_id: str, scopes: Sequence[str], *, person: str | None = None) -> ProgramKey:
+        """A new key of a program, held by a person. The secret is in this answer only."""
+        body = _given({"scopes": list(scopes), "person": person})
+        return cast(ProgramKey, self._post(f"/v1/programs/{_part(program_id)}/keys", body))
 
     def revoke_key(self, key_id: str) -> None:
         """End a key at once."""
@@ -295,6 +320,11 @@ class Client:
         """A member's points."""
         return cast(Balance, self._get(f"/v1/members/{_part(member_id)}/balance"))
 
+    def expirations(self, member_id: str) -> Iterator[Expiration]:
+        """The days on which points of a member expire, the first first, page by page."""
+        for page in self._pages(f"/v1/members/{_part(member_id)}/expirations", {}):
+            yield from cast(ExpirationPage, page)["items"]
+
     def link_code(self, member_id: str) -> LinkCode:
         """A one-time code for one side of a link. Asking again is harmless: a spare code runs out unused."""
         return cast(LinkCode, self._post(f"/v1/members/{_part(member_id)}/link-codes", None, repeatable=True))
@@ -314,10 +344,30 @@ class Client:
         assert 1 <= len(items) <= BULK_ITEMS_MAX
         return cast(BulkAnswer, self._post("/v1/earns/bulk", {"items": list(items)}, repeatable=True))
 
-    def earn(self, member_number: str, *, key: str, spend_minor: int, wait_s: int | None = None) -> Posted:
-        """Points for one purchase of `spend_minor` cents."""
-        body = {"member_number": member_number, "spend_minor": spend_minor}
+    def earn(
+        self,
+        member_number: str,
+        *,
+        key: str,
+        spend_minor: int,
+        available_at: str | None = None,
+        wait_s: int | None = None,
+    ) -> Posted:
+        """Points for one purchase of `spend_minor` cents, now or at a time to come."""
+        body = {"member_number": member_number, "spend_minor": spend_minor} | _given({"available_at": available_at})
         return self._operation("/v1/earns", body, key=key, wait_s=wait_s)
+
+    def change_earn(
+        self, operation_id: str, *, key: str, points: int | None = None, available_at: str | None = None
+    ) -> Operation:
+        """Change an earn whose points are still to come; refused with `earn-not-pending` once they have."""
+        path, body = f"/v1/earns/{_part(operation_id)}", _given({"points": points, "available_at": available_at})
+        headers = {"Idempotency-Key": key}
+        return cast(Operation, _json(self._send("PATCH", path, body=body, headers=headers, repeatable=True)))
+
+    def cancel_earn(self, operation_id: str, *, key: str) -> Operation:
+        """Cancel an earn whose points are still to come; refused with `earn-not-pending` once they have."""
+        return cast(Operation, self._keyed(f"/v1/earns/{_part(operation_id)}/cancel", None, key=key))
 
     def redeem(
         self,
@@ -330,6 +380,81 @@ class Client:
         """Spend points; refused with `insufficient-points` when they are not there."""
         body = {"member_number": member_number, "points": points}
         return self._operation("/v1/redemptions", body, key=key, wait_s=wait_s)
+
+    def reverse(self, operation_id: str, *, key: str, points: int | None = None, wait_s: int | None = None) -> Posted:
+        """Take back an earn or a redemption: all that is left of it, or so many points."""
+        body = _given({"operation_id": operation_id, "points": points})
+        return self._operation("/v1/reversals", body, key=key, wait_s=wait_s)
+
+    def hold(self, member_number: str, *, key: str, points: int, expires_in_s: int | None = None) -> Hold:
+        """Hold points for a till, for so long or for an hour; refused like a redemption."""
+        body = _given({"member_number": member_number, "points": points, "expires_in_s": expires_in_s})
+        return cast(Hold, self._keyed("/v1/holds", body, key=key))
+
+    def capture(
+        self, hold_id: str, *, key: str, points: int | None = None, final: bool = False, wait_s: int | None = None
+    ) -> Posted:
+        """Redeem held points, all that are left unless told otherwise; a `final` capture frees the rest."""
+        body = _given({"points": points}) | {"final": final}
+        return self._operation(f"/v1/holds/{_part(hold_id)}/captures", body, key=key, wait_s=wait_s)
+
+    def void(self, hold_id: str, *, key: str) -> Hold:
+        """Free what is left of a hold."""
+        return cast(Hold, self._keyed(f"/v1/holds/{_part(hold_id)}/void", None, key=key))
+
+    def show_hold(self, hold_id: str) -> Hold:
+        """One hold."""
+        return cast(Hold, self._get(f"/v1/holds/{_part(hold_id)}"))
+
+    def holds(self, member_id: str) -> Iterator[Hold]:
+        """A member's holds, the newest first, page by page."""
+        for page in self._pages(f"/v1/members/{_part(member_id)}/holds", {}):
+            yield from cast(HoldPage, page)["items"]
+
+    # Adjustments
+
+    def propose_adjustment(
+        self,
+        *,
+        points: int,
+        reason: str,
+        key: str,
+        member_id: str | None = None,
+        member_number: str | None = None,
+        account: str | None = None,
+    ) -> Adjustment:
+        """Propose points for a member (below zero: from), or for an account that is nobody's."""
+        named = {"member_id": member_id, "member_number": member_number, "account": account}
+        body = _given({**named, "points": points, "reason": reason})
+        return cast(Adjustment, self._keyed("/v1/adjustments", body, key=key))
+
+    def propose_thaw(self, account: str, *, reason: str, key: str) -> Adjustment:
+        """Propose that a frozen account may spend again."""
+        body = {"account": account, "thaw": True, "reason": reason}
+        return cast(Adjustment, self._keyed("/v1/adjustments", body, key=key))
+
+    def approve_adjustment(self, adjustment_id: str, *, key: str) -> Adjustment:
+        """Approve what another person proposed."""
+        return cast(Adjustment, self._keyed(f"/v1/adjustments/{_part(adjustment_id)}/approve", None, key=key))
+
+    def reject_adjustment(self, adjustment_id: str, *, reason: str, key: str) -> Adjustment:
+        """Reject what another person proposed."""
+        path = f"/v1/adjustments/{_part(adjustment_id)}/reject"
+        return cast(Adjustment, self._keyed(path, {"reason": reason}, key=key))
+
+    def adjustment(self, adjustment_id: str) -> Adjustment:
+        """One adjustment."""
+        return cast(Adjustment, self._get(f"/v1/adjustments/{_part(adjustment_id)}"))
+
+    def adjustments(self, *, state: str | None = None) -> Iterator[Adjustment]:
+        """All adjustments that the key may see, newest first, page by page."""
+        for page in self._pages("/v1/adjustments", {"state": state}):
+            yield from cast(AdjustmentPage, page)["items"]
+
+    def odd_accounts(self, *, state: str | None = None) -> Iterator[OddAccount]:
+        """Accounts that are frozen or nobody's, page by page."""
+        for page in self._pages("/v1/accounts", {"state": state}):
+            yield from cast(OddAccountPage, page)["items"]
 
     # Wallets
 
@@ -604,6 +729,10 @@ class Client:
         response = self._send("POST", path, body=body, headers=headers, repeatable=True, timeout_s=timeout_s)
         replayed = response.headers.get("Idempotency-Replayed", "").lower() == "true"
         return Posted(cast(Operation, _json(response)), replayed)
+
+    def _keyed(self, path: str, body: Mapping[str, Any] | None, *, key: str) -> Any:
+        """Ask for what is done at once, under an idempotency key."""
+        return _json(self._send("POST", path, body=body, headers={"Idempotency-Key": key}, repeatable=True))
 
     def _get(self, path: str, *, params: Mapping[str, Any] | None = None, timeout_s: float | None = None) -> Any:
         return _json(self._send("GET", path, params=params, repeatable=True, timeout_s=timeout_s))

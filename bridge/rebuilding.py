@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bridge import backups
 from bridge.backups import CHAIN_DIRECTORY, GENESIS_FILE, Manifest, NoLedger, name_aside, require_ledger
-from bridge.bootstrap import LEDGER_FILE, LedgerJournal, finality_of, keystore_of, take_data
+from bridge.bootstrap import LedgerJournal, finality_of, keystore_of, take_data
 from bridge.chain.embedded import EmbeddedChain
 from bridge.chain.files import sync_directory, write_durably
 from bridge.chain.rpc import Rpc
@@ -19,11 +19,13 @@ from bridge.chain.snapshots import SnapshotStore
 from bridge.posting.clock import Clock, system_clock
 from bridge.posting.rebuild import OwnWords, Rebuild, Rebuilt
 from bridge.posting.rebuild_found import NoExchange
-from bridge.settings import Settings
+from bridge.settings import LEDGER_FILE, Settings
 from bridge.store import blocks, chainstate, comparison, copies, programs
+from bridge.store.backends import open_database
 from bridge.store.comparison import Comparison
 from bridge.store.copies import CopyUnfit
 from bridge.store.database import Database
+from bridge.store.sqlite import SqliteDatabase
 from exchange.errors import Conflict
 
 REBUILT_FILE = "ledger-rebuilt.sqlite3"
@@ -75,8 +77,10 @@ def rebuild_chain(
     if settings.rpc_url is not None:
         raise NotEmbedded("the chain is a node's, and no ledger can rebuild it", field="SARRAF_RPC_URL")
     directory, fresh = settings.data / CHAIN_DIRECTORY, settings.data / REBUILDING_DIRECTORY
-    require_ledger(settings.data / LEDGER_FILE)
-    with closing(take_data(settings.data)), closing(Database.in_file(settings.data / LEDGER_FILE)) as database:
+    if settings.database_url is None:
+        require_ledger(settings.data / LEDGER_FILE)
+    with closing(take_data(settings.data)), closing(open_database(settings.ledger_url)) as database:
+        database.migrate()
         with database.read() as connection:
             tip = blocks.tip(connection)
         if tip is None:
@@ -164,9 +168,9 @@ def rebuild_ledger(
         raise backups.FileExists(f"{into} is there already, and is not overwritten")
     with ExitStack() as stack:
         stack.enter_context(closing(take_data(settings.data)))
-        present = stack.enter_context(_present(settings.data / LEDGER_FILE))
+        present = stack.enter_context(_present(settings))
         scratch = stack.enter_context(backups.scratch_beside(into))
-        with closing(Database.in_file(scratch)) as database:
+        with closing(SqliteDatabase.in_file(scratch)) as database:
             rpc = stack.enter_context(_chain(settings, present or database))
             deployed = _deployed(settings, present, rpc.chain_id())
             address = exchange or deployed.exchange
@@ -193,8 +197,14 @@ def rebuild_ledger(
 
 
 @contextmanager
-def _present(ledger: Path) -> Iterator[Database | None]:
+def _present(settings: Settings) -> Iterator[Database | None]:
     """The ledger that is there, where it can be read."""
+    if settings.database_url is not None:
+        with closing(open_database(settings.ledger_url)) as database:
+            database.migrate()
+            yield database
+        return
+    ledger = settings.data / LEDGER_FILE
     try:
         readable = ledger.exists() and copies.examine(ledger).chain_id is not None
     except CopyUnfit as damage:
@@ -203,7 +213,7 @@ def _present(ledger: Path) -> Iterator[Database | None]:
     if not readable:
         yield None
         return
-    with closing(Database.in_file(ledger)) as database:
+    with closing(SqliteDatabase.in_file(ledger)) as database:
         yield database
 
 

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+#: The ledger in the data folder, where no database is named.
+LEDGER_FILE = "ledger.sqlite3"
 #: Defaults of times, in seconds.
 DELAY_S = 172_800
 NOTICE_S = 900
@@ -20,6 +22,14 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SARRAF_", extra="ignore", frozen=True)
 
     data: Path = Field(default=Path(".sarraf"), description="folder of the ledger, the chain and the keys")
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="the ledger's database, postgresql://user:password@host/name; without it a file in the data folder",
+    )
+    posting: bool = Field(
+        default=True,
+        description="whether this process tries to post; `no` makes it serve the API only, beside others that post",
+    )
     host: str = Field(default="127.0.0.1", description="address the API listens on")
     port: int = Field(default=8080, ge=0, le=65535, description="port the API listens on; 0 takes a free one")
     public_url: str = Field(
@@ -102,6 +112,13 @@ class Settings(BaseSettings):
     )
     requests_per_second: int = Field(default=2000, ge=1, le=1_000_000, description="rate limit of one API key")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def ledger_url(self) -> str:
+        """Where the ledger is; holds the password of a server, so it is shown to nobody."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data / LEDGER_FILE}"
 
     @property
     def delay(self) -> int:

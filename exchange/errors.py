@@ -11,8 +11,12 @@ the leaf's `type` says which.
       Forbidden                    403
       NotFound                     404
         UnknownProgram  UnknownMember  UnknownQuote  UnknownTerms  UnknownOperation  UnknownLink
+        UnknownHold
       Conflict                     409  well formed, but things do not stand that way
         InsufficientPoints  PointsNotFinal  CannotSplit
+        HoldClosed  TooManyHolds
+        EarnNotPending
+        MoreThanOriginal  NotReversible  PointsSpent
         NotLinked  LinkConflict
         NoTerms  DirectionClosed  NoRoute  TermsStateConflict  GainingCycle
         QuoteExpired  QuoteUsed  TooManyQuotes
@@ -21,7 +25,7 @@ the leaf's `type` says which.
       Invalid                      422  can never be right as it is
         InvalidAmount  BelowMinimum  NothingOut
         InvalidRatio  InvertedRatio  InvalidTerms  UnevenMinimum  InvalidTermsFile
-        OverLimit
+        OverLimit  ReleaseTooFar
         LinkCodeInvalid
         IdempotencyKeyReused
       Unavailable                  503  right, but not now
@@ -132,10 +136,52 @@ class UnknownLink(NotFound):
     type = "unknown-link"
 
 
+class UnknownHold(NotFound):
+    """Raised when no such hold exists in the caller's program."""
+
+    type = "unknown-hold"
+
+
+class HoldClosed(Conflict):
+    """Raised when a hold is captured or voided that is captured, voided or expired already."""
+
+    type = "hold-closed"
+
+
+class TooManyHolds(Conflict):
+    """Raised when a member has as many open holds as one member may have."""
+
+    type = "too-many-holds"
+
+
+class EarnNotPending(Conflict):
+    """Raised when an earn is to be changed or cancelled whose points have come, or that was cancelled before."""
+
+    type = "earn-not-pending"
+
+
 class InsufficientPoints(Conflict):
     """Raised when fewer points are available than the request would take."""
 
     type = "insufficient-points"
+
+
+class MoreThanOriginal(Conflict):
+    """Raised when reversals of one operation would take back more than it was."""
+
+    type = "more-than-original"
+
+
+class NotReversible(Conflict):
+    """Raised when an operation cannot be reversed, or not yet: of another kind, failed, not final, or a holder's."""
+
+    type = "not-reversible"
+
+
+class PointsSpent(Conflict):
+    """Raised when points of an earn are to be taken back that are spent, and the member may not owe so many."""
+
+    type = "points-spent"
 
 
 class PointsNotFinal(Conflict):
@@ -295,6 +341,12 @@ class OverLimit(Invalid):
     """Raised when an amount is more than a program's limit, or a cap, lets through in one piece."""
 
     type = "over-limit"
+
+
+class ReleaseTooFar(Invalid):
+    """Raised when the points of an earn are to come later than the ledger takes upon itself."""
+
+    type = "release-too-far"
 
 
 class LinkCodeInvalid(Invalid):

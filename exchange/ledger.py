@@ -1,8 +1,8 @@
 """Ledger rules: pending and posted counters of one account, and double entries.
 
-A counter only ever says what was: pending is what the ledger has accepted, posted is what is final on the chain. Each
-step gives a new `Balance`. What stands in a block that may still be reorganised away is pending, so that no block needs
-to be undone here.
+A counter only ever says what was: pending is what the ledger has accepted, posted is what is final on the chain. What a
+till has authorised and not captured yet is held. Each step gives a new `Balance`. What stands in a block that may still
+be reorganised away is pending, so that no block needs to be undone here.
 
 Two orders matter on chain. One program's entries are posted in the order in which they were accepted, so a
 debit of the own stream may count on credits that stand in the queue before it. A swap leaves by another
@@ -32,12 +32,14 @@ class Balance:
     debits_pending: Points = ZERO
     debits_posted: Points = ZERO
     incoming_pending: Points = ZERO
+    held: Points = ZERO
 
     def __post_init__(self) -> None:
         assert self.credits_pending >= 0, "more credits left the queue than entered it"
         assert self.debits_pending >= 0, "more debits left the queue than entered it"
         assert self.debits_posted >= 0, "a debit took less than nothing"
         assert self.incoming_pending >= 0, "more swaps came in than were expected"
+        assert self.held >= 0, "more was captured or let go than a till held"
         assert self.credits_posted >= self.debits_posted, "the posted balance is never negative"
 
     @property
@@ -47,13 +49,13 @@ class Balance:
 
     @property
     def available(self) -> Points:
-        """What the own stream may still take: queued credits count, held debits do not."""
-        return Points(max(0, self.posted + self.credits_pending - self.debits_pending))
+        """What the own stream may still take: queued credits count, pending debits and what tills hold do not."""
+        return Points(max(0, self.posted + self.credits_pending - self._taken))
 
     @property
     def swappable(self) -> Points:
         """What another stream may still take: only final points that nothing holds."""
-        return Points(max(0, self.posted - self.debits_pending))
+        return Points(max(0, self.posted - self._taken))
 
     @property
     def incoming(self) -> Points:
@@ -70,13 +72,7 @@ class Balance:
         Raises `InsufficientPoints` when more is asked than is available, and `PointsNotFinal` when a
         swap asks for points that are available but not final.
         """
-        if amount > self.available:
-            raise InsufficientPoints(
-                f"{self.available:,} points are available",
-                field="points",
-                limit=self.available,
-                nearest=self.available or None,
-            )
+        self._require_available(amount)
         if other_stream and amount > self.swappable:
             raise PointsNotFinal(
                 f"only {self.swappable:,} points are final and free for a swap",
@@ -85,6 +81,19 @@ class Balance:
                 nearest=self.swappable or None,
             )
         return self._moved(amount, debits_pending=1)
+
+    def hold(self, amount: Points) -> "Balance":
+        """A till holds points, to capture them later. Raises `InsufficientPoints` when fewer are available."""
+        self._require_available(amount)
+        return self._moved(amount, held=1)
+
+    def capture(self, amount: Points) -> "Balance":
+        """A debit is accepted of points that were held for it."""
+        return self._moved(amount, held=-1, debits_pending=1)
+
+    def let_go(self, amount: Points) -> "Balance":
+        """Held points are free again."""
+        return self._moved(amount, held=-1)
 
     def pend_incoming(self, amount: Points) -> "Balance":
         """A swap that will bring points here is accepted."""
@@ -108,7 +117,7 @@ class Balance:
         The counters do not say which credit a hold counts on, so every hold must be covered by what is
         final: otherwise a debit could come up in its stream before the credit that it still has.
         """
-        assert self.debits_pending <= self.posted, "a hold may count on the credit that is voided"
+        assert self._taken <= self.posted, "a hold may count on the credit that is voided"
         return self._moved(amount, credits_pending=-1)
 
     def void_debit(self, amount: Points) -> "Balance":
@@ -128,6 +137,7 @@ class Balance:
         debits_pending: int = 0,
         debits_posted: int = 0,
         incoming_pending: int = 0,
+        held: int = 0,
     ) -> "Balance":
         """`amount` added to the counters given as 1 and taken from those given as -1."""
         assert amount > 0, "a step moves a positive amount"
@@ -137,13 +147,27 @@ class Balance:
             Points(self.debits_pending + debits_pending * amount),
             Points(self.debits_posted + debits_posted * amount),
             Points(self.incoming_pending + incoming_pending * amount),
+            Points(self.held + held * amount),
         )
         assert made._covered or not self._covered, "more is held than there will be"
         return made
 
     @property
     def _covered(self) -> bool:
-        return self.posted + self.credits_pending >= self.debits_pending
+        return self.posted + self.credits_pending >= self._taken
+
+    @property
+    def _taken(self) -> int:
+        return self.debits_pending + self.held
+
+    def _require_available(self, amount: Points) -> None:
+        if amount > self.available:
+            raise InsufficientPoints(
+                f"{self.available:,} points are available",
+                field="points",
+                limit=self.available,
+                nearest=self.available or None,
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def spend(lots: Iterable[Lot[LotId]], amount: Points, now: int) -> list[Take[Lot
     points are never spent. Raises `InsufficientPoints` with what can be spent.
     """
     assert amount > 0, "only a positive amount is spent"
-    live = [lot for lot in _in_order(lots) if not _is_expired(lot, now)]
+    live = [lot for lot in in_order(lots) if not _is_expired(lot, now)]
     there = sum(lot.remaining for lot in live)
     if there < amount:
         raise InsufficientPoints(f"{there:,} points can be spent", field="points", limit=there, nearest=there or None)
@@ -69,7 +69,7 @@ def draw(lots: Iterable[Lot[LotId]], amount: Points) -> list[Take[LotId]]:
     """
     takes: list[Take[LotId]] = []
     left = amount
-    for lot in _in_order(lots):
+    for lot in in_order(lots):
         if left == 0:
             break
         taken = Points(min(left, lot.remaining))
@@ -81,7 +81,7 @@ def draw(lots: Iterable[Lot[LotId]], amount: Points) -> list[Take[LotId]]:
 
 def expired(lots: Iterable[Lot[LotId]], now: int) -> list[Lot[LotId]]:
     """The lots that still hold points and whose time is over at `now`, earliest first."""
-    return [lot for lot in _in_order(lots) if _is_expired(lot, now)]
+    return [lot for lot in in_order(lots) if _is_expired(lot, now)]
 
 
 def spendable(lots: Iterable[Lot[LotId]], now: int) -> Points:
@@ -89,7 +89,7 @@ def spendable(lots: Iterable[Lot[LotId]], now: int) -> Points:
     return Points(sum(lot.remaining for lot in lots if not _is_expired(lot, now)))
 
 
-def _in_order(lots: Iterable[Lot[LotId]]) -> list[Lot[LotId]]:
+def in_order(lots: Iterable[Lot[LotId]]) -> list[Lot[LotId]]:
     """Those lots that hold something, in the order in which they are spent."""
     held = [lot for lot in lots if lot.remaining > 0]
     return sorted(held, key=lambda lot: (lot.expires_at is None, lot.expires_at or 0, lot.earned_at, lot.id))

@@ -19,8 +19,14 @@ class OperationKind(StrEnum):
     """More than the ratio gives for a swap; it goes its own way once the swap is final."""
     FEE = "fee"
     """Points burned on top of a swap, once that is final."""
+    REVERSAL = "reversal"
+    """An earn or a redemption is taken back, whole or in part."""
+    REPAYMENT = "repayment"
+    """What an earn pays off of its member's debt."""
+    EXPIRY = "expiry"
+    """Points whose time is over."""
     ADJUSTMENT = "adjustment"
-    """What the chain tells of under a kind of entry for which nobody can ask here."""
+    """A correction by hand that two persons stand for."""
 
 
 class OperationState(StrEnum):

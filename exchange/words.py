@@ -139,6 +139,21 @@ def entry_tag(program_id: str, idempotency_key: str) -> bytes:
     return keccak(program_id.encode() + b"\0" + idempotency_key.encode())[:TAG_BYTES]
 
 
+def capture_tag(program_id: str, hold_id: str, idempotency_key: str) -> bytes:
+    """The 5 bytes that name a capture on chain: one half of them says from which hold, the other under which key.
+
+    So a ledger that is older than the chain knows which of its holds a redemption was captured from, and captures
+    nothing twice. Of one hold two keys meet in one pair of 2^20, and any two requests in one pair of 2^40.
+    """
+    halves = (entry_tag(program_id, each).hex()[:TAG_BYTES] for each in (hold_id, idempotency_key))
+    return bytes.fromhex("".join(halves))
+
+
+def is_captured_from(tag: bytes, program_id: str, hold_id: str) -> bool:
+    """Whether a redemption's tag says that it was captured from this hold; one of another tag does in 1 of 2^20."""
+    return tag.hex()[:TAG_BYTES] == capture_tag(program_id, hold_id, "").hex()[:TAG_BYTES]
+
+
 def path_id(tokens: Sequence[bytes]) -> bytes:
     """The 32 bytes that name a swap path on chain: the keccak of its tokens' addresses, each filled to a word."""
     assert all(len(token) == ADDRESS_BYTES for token in tokens), "a token's address has 20 bytes"

@@ -40,22 +40,37 @@ def _rate_headers(per_second: int, *, left: int) -> dict[str, str]:
 Caller = Annotated[ApiKey, Depends(_caller)]
 
 
-def _with_scope(scope: str) -> Callable[[ApiKey], Awaitable[ApiKey]]:
+def require_scope(caller: ApiKey, *scopes: str) -> None:
+    """Raises Forbidden where the key has none of these scopes."""
+    if caller.scopes.isdisjoint(scopes):
+        wanted = " or ".join(repr(one) for one in scopes)
+        raise Forbidden(f"this key lacks the scope {wanted}; it has {', '.join(sorted(caller.scopes))}")
+
+
+def _with_scope(*scopes: str) -> Callable[[ApiKey], Awaitable[ApiKey]]:
     async def check(caller: Caller) -> ApiKey:
-        if scope not in caller.scopes:
-            raise Forbidden(f"this key lacks the scope {scope!r}; it has {', '.join(sorted(caller.scopes))}")
+        require_scope(caller, *scopes)
+        return caller
+
+    return check
+
+
+def _key_of_program_with_scope(*scopes: str) -> Callable[[ApiKey], Awaitable[ApiKey]]:
+    async def check(caller: Caller) -> ApiKey:
+        if caller.program_id is None:
+            raise Forbidden("this call is made by a program: use one of its keys, not an operator's")
+        require_scope(caller, *scopes)
         return caller
 
     return check
 
 
 def _program_with_scope(scope: str) -> Callable[[ApiKey], Awaitable[str]]:
-    async def check(caller: Annotated[ApiKey, Depends(_with_scope(scope))]) -> str:
-        if caller.program_id is None:
-            raise Forbidden("this call is made by a program: use one of its keys, not an operator's")
+    async def program_id(caller: Annotated[ApiKey, Depends(_key_of_program_with_scope(scope))]) -> str:
+        assert caller.program_id is not None
         return caller.program_id
 
-    return check
+    return program_id
 
 
 Operator = Annotated[ApiKey, Depends(_with_scope("operator"))]
@@ -67,3 +82,8 @@ EarningProgram = Annotated[str, Depends(_program_with_scope("earn"))]
 RedeemingProgram = Annotated[str, Depends(_program_with_scope("redeem"))]
 SwappingProgram = Annotated[str, Depends(_program_with_scope("swap"))]
 EnrollingProgram = Annotated[str, Depends(_program_with_scope("members"))]
+#: The key of a program that takes back what it did; which of the scopes it needs hangs on what that was.
+ReversingKey = Annotated[ApiKey, Depends(_key_of_program_with_scope("earn", "redeem"))]
+#: The key of a person of a program, for what one person proposes and another approves.
+AdjustingKey = Annotated[ApiKey, Depends(_key_of_program_with_scope("adjust"))]
+ApprovingKey = Annotated[ApiKey, Depends(_key_of_program_with_scope("approve"))]

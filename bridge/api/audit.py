@@ -55,6 +55,10 @@ class AuditedProgram(Answer):
     swapped_out: int
     supply: int
     ledger: int
+    points_expired: int
+    points_to_come: int
+    points_held: int
+    owed: int
     accounts: int
     frozen_accounts: int
     differences: int
@@ -158,6 +162,10 @@ def _program(one: ProgramVerdict) -> AuditedProgram:
         swapped_out=books.swapped_out,
         supply=one.supply,
         ledger=books.ledger,
+        points_expired=books.expired,
+        points_to_come=books.to_come,
+        points_held=books.held,
+        owed=books.owed,
         accounts=len(books.accounts),
         frozen_accounts=books.refused_by_chain,
         differences=one.differences,

@@ -61,6 +61,8 @@ class Service:
     bug: threading.Event
     limiter: RateLimiter
     metrics: Metrics
+    #: set when the service is about to stop: event streams end
+    stopping: threading.Event = field(default_factory=threading.Event)
     known_keys: KeyRing = field(default_factory=KeyRing)
     #: Key indexes are chosen before the command that takes them, so one program is created at a time.
     creating_program: asyncio.Lock = field(default_factory=asyncio.Lock)

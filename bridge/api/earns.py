@@ -1,6 +1,6 @@
 """Earns: one, or up to a thousand in a call where each item succeeds or fails on its own."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 import sqlalchemy as sa
@@ -23,8 +23,9 @@ from bridge.api.shapes import (
     milliseconds,
     problem_answers,
 )
-from bridge.store import earns
+from bridge.store import earns, operations, pending_earns
 from bridge.store.earns import EarnAnswer, EarnRequest
+from bridge.store.pending_earns import Cancellation, Change
 
 BULK_ITEMS_MAX = 1000
 
@@ -39,6 +40,10 @@ class Earn(Body):
     spend_minor: Whole | None = None
     points: Whole | None = None
     occurred_at: Moment | None = None
+    available_at: (
+        Annotated[Moment, Field(description="when the points come; until then the earn can be changed and cancelled")]
+        | None
+    ) = None
 
     @model_validator(mode="after")
     def _one_of_each(self) -> "Earn":
@@ -58,7 +63,21 @@ class Earn(Body):
             points=self.points,
             occurred_ms=milliseconds(self.occurred_at),
             key_field=key_field,
+            release_ms=milliseconds(self.available_at),
         )
+
+
+class EarnChange(Body):
+    """What a pending earn is to become; what is left out stays."""
+
+    points: Whole | None = None
+    available_at: Moment | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> "EarnChange":
+        if self.points is None and self.available_at is None:
+            raise ValueError("say points, available_at or both")
+        return self
 
 
 class EarnItem(Earn):
@@ -111,7 +130,7 @@ async def earn(
     key: IdempotencyKey,
     wait_s: WaitSeconds,
 ) -> OperationAnswer:
-    """Credit one purchase. Too small a spend earns nothing, and the answer (200) says so."""
+    """Credit one purchase, now or at a time to come. Too small a spend earns nothing, and the answer (200) says so."""
     request = body.request(key, "Idempotency-Key")
     (done,) = await _accept(service, program_id, [request])
     if done.refusal is not None:
@@ -133,6 +152,48 @@ async def earn_bulk(body: BulkBody, service: TheService, program_id: EarningProg
     for result in results:
         setattr(counts, result.status, getattr(counts, result.status) + 1)
     return BulkAnswer(results=results, counts=counts)
+
+
+@router.patch("/{earn_id}", responses=problem_answers(400, 401, 403, 404, 409, 422, 503))
+async def change(
+    earn_id: str,
+    body: EarnChange,
+    response: Response,
+    service: TheService,
+    program_id: EarningProgram,
+    key: IdempotencyKey,
+) -> OperationAnswer:
+    """Change how many points come, or when, before they do."""
+    wanted = Change(key, earn_id, body.points, milliseconds(body.available_at))
+    return await _settle(
+        service,
+        response,
+        earn_id,
+        lambda connection: pending_earns.change(connection, program_id, wanted, service.clock()),
+    )
+
+
+@router.post("/{earn_id}/cancel", responses=problem_answers(400, 401, 403, 404, 409, 422, 503))
+async def cancel(
+    earn_id: str, response: Response, service: TheService, program_id: EarningProgram, key: IdempotencyKey
+) -> OperationAnswer:
+    """Cancel an earn before its points come."""
+    wanted = Cancellation(key, earn_id)
+    return await _settle(
+        service,
+        response,
+        earn_id,
+        lambda connection: pending_earns.cancel(connection, program_id, wanted, service.clock()),
+    )
+
+
+async def _settle(
+    service: Service, response: Response, operation_id: str, command: Callable[[sa.Connection], bool]
+) -> OperationAnswer:
+    """The earn as it is now; a repeat says so."""
+    if await service.write(command):
+        response.headers["Idempotency-Replayed"] = "true"
+    return answer(service.read(lambda connection: operations.by_id(connection, operation_id)))
 
 
 async def _accept(service: Service, program_id: str, requests: Sequence[EarnRequest]) -> Sequence[EarnAnswer]:

@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, the limit on its body, and its metrics."""
+"""What surrounds every request: its id, the limit on its body, the one byte that no body or URL has, its metrics."""
 
 import time
 import uuid
@@ -6,11 +6,14 @@ import uuid
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bridge.api.metrics import Metrics
-from bridge.api.problems import PROBLEM, BodyTooLarge, problem_of
+from bridge.api.problems import PROBLEM, BodyTooLarge, problem_of, status_of
+from bridge.store.texts import NO_NUL, UnfitText
 
 #: The longest body that is taken; a bulk call of a thousand earns has about a fifth of it.
 BODY_BYTES_MAX = 1_048_576
 REQUEST_ID_LENGTH_MAX = 64
+#: The character NUL as URLs write it. PostgreSQL keeps it in no text, and nobody needs it in one.
+NUL_IN_URL = b"%00"
 
 
 class Envelope:
@@ -42,8 +45,10 @@ class Envelope:
         try:
             if int(headers.get(b"content-length", b"0") or 0) > BODY_BYTES_MAX:
                 raise BodyTooLarge(_too_large())
+            if "\0" in scope["path"] or NUL_IN_URL in scope["query_string"]:
+                raise UnfitText(NO_NUL)
             await self._app(scope, body.receive, send_marked)
-        except BodyTooLarge as refusal:
+        except (BodyTooLarge, UnfitText) as refusal:
             await _refuse(refusal, request_id, send_marked)
         finally:
             route = getattr(scope.get("route"), "path", "none")
@@ -51,7 +56,7 @@ class Envelope:
 
 
 class _Body:
-    """A request's body, counted while it comes in."""
+    """A request's body, counted and looked at while it comes in."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -59,9 +64,12 @@ class _Body:
 
     async def receive(self) -> Message:
         message = await self._receive()
-        self._bytes += len(message.get("body", b""))
+        chunk = message.get("body", b"")
+        self._bytes += len(chunk)
         if self._bytes > BODY_BYTES_MAX:
             raise BodyTooLarge(_too_large(), limit=BODY_BYTES_MAX)
+        if b"\0" in chunk:  # as all JSON has that is in UTF-16 or UTF-32, and none that is in UTF-8
+            raise UnfitText("the body has a byte that is zero: send JSON in UTF-8")
         return message
 
 
@@ -76,9 +84,10 @@ def _request_id(given: bytes) -> str:
     return uuid.uuid4().hex
 
 
-async def _refuse(refusal: BodyTooLarge, request_id: str, send: Send) -> None:
-    refusal.limit = BODY_BYTES_MAX
+async def _refuse(refusal: BodyTooLarge | UnfitText, request_id: str, send: Send) -> None:
+    if isinstance(refusal, BodyTooLarge):
+        refusal.limit = BODY_BYTES_MAX
     content = problem_of(refusal, request_id).model_dump_json(exclude_none=True).encode()
     headers = [(b"content-type", PROBLEM.encode()), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.start", "status": status_of(refusal), "headers": headers})
     await send({"type": "http.response.body", "body": content})

@@ -1,6 +1,7 @@
 """Health and status: is it alive, is it ready, how does it fare."""
 
 import importlib.metadata
+from itertools import groupby
 from typing import Annotated
 
 import sqlalchemy as sa
@@ -10,14 +11,16 @@ from bridge.api.access import Caller
 from bridge.api.context import Service, TheService
 from bridge.api.shapes import Answer, hexadecimal, problem_answers, time_of
 from bridge.chain.errors import ChainError
-from bridge.posting import gatekeeper
-from bridge.store import accounts, batches, blocks, breaker, chainstate, lanes, members, operations, programs
+from bridge.posting import gatekeeper, keeper
+from bridge.store import accounts, batches, blocks, breaker, chainstate, lanes, leases, members, operations, programs
 from bridge.store.breaker import Alarm
 
 #: Blocks that the ledger may be behind the chain and still be ready.
 LAG_BLOCKS_MAX = 20
 #: What a signer must have to go on posting, in wei: some hundred full batches at one gwei.
 SIGNER_WEI_MIN = 10**16
+#: Leases without a holder that readiness names.
+UNLED_NAMED_MAX = 5
 
 router = APIRouter(tags=["health"])
 
@@ -104,6 +107,17 @@ class RecoveryStatus(Answer):
     orphans: int | None
 
 
+class LeaderStatus(Answer):
+    """One process that leads: whether it follows the chain and keeps times, on how many lanes it posts, since when."""
+
+    process: str
+    here: bool
+    chain: bool
+    keeper: bool
+    lanes: int
+    since: str
+
+
 class Totals(Answer):
     """What the ledger holds."""
 
@@ -120,6 +134,8 @@ class Status(Answer):
     posting: PostingStatus
     market: MarketStatus
     recovery: RecoveryStatus | None
+    process: str
+    leaders: list[LeaderStatus]
     totals: Totals
 
 
@@ -131,7 +147,7 @@ async def live() -> dict[str, str]:
 
 @router.get("/readyz", responses={503: {"model": Readiness}})
 def ready(response: Response, service: TheService) -> Readiness:
-    """Whether the service can do its work: writer, recovery, chain, follower, contracts, signers, breaker.
+    """Whether the service can do its work: writer, recovery, chain, leaders, follower, contracts, signers, breaker.
 
     Batches that wait for room under a limit are told too, and fail nothing: they go on by themselves.
     """
@@ -139,6 +155,7 @@ def ready(response: Response, service: TheService) -> Readiness:
         _writer(service),
         _recovery(service),
         _chain(service),
+        _leaders(service),
         _follower(service),
         _exchange(service),
         _signers(service),
@@ -179,6 +196,7 @@ def status(service: TheService, _: Annotated[None, Depends(_known)]) -> Status:
         throttled = batches.count_throttled(connection)
         market = _market(service, connection, now_ms)
         recovered = chainstate.last_recovery(connection)
+        leaders = _leading(service, connection)
     indexed = 0 if tip is None else tip.number
     compared, differing = service.reconciler.last, service.reconciler.differing
     return Status(
@@ -188,7 +206,7 @@ def status(service: TheService, _: Annotated[None, Depends(_known)]) -> Status:
             url_kind="external" if service.embedded is None else "embedded",
             url=service.rpc.url if service.embedded is not None else "configured",
             exchange=hexadecimal(None if deployment is None else deployment.exchange),
-            head=max(service.posting.follower.head or 0, indexed),
+            head=max(service.posting.head or 0, indexed),
             final=0 if final is None else final.number,
             indexed=indexed,
             finality=str(service.finality),
@@ -211,8 +229,29 @@ def status(service: TheService, _: Annotated[None, Depends(_known)]) -> Status:
         ),
         market=market,
         recovery=None if recovered is None else _recovered(recovered),
+        process=service.posting.leadership.holder,
+        leaders=leaders,
         totals=totals,
     )
+
+
+def _leading(service: Service, connection: sa.Connection) -> list[LeaderStatus]:
+    found = service.posting.leadership.leaders(connection).held.values()
+    held = sorted((one for one in found if one is not None), key=lambda one: (str(one.holder), one.name))
+    told = []
+    for process, each in groupby(held, key=lambda one: str(one.holder)):
+        since = {one.name: one.since_ms for one in each}
+        told.append(
+            LeaderStatus(
+                process=process,
+                here=process == service.posting.leadership.holder,
+                chain=leases.CHAIN in since,
+                keeper=leases.KEEPER in since,
+                lanes=sum(leases.lane_of(name) is not None for name in since),
+                since=time_of(min(since.values())),
+            )
+        )
+    return told
 
 
 def _recovered(one: chainstate.Recovery) -> RecoveryStatus:
@@ -256,6 +295,8 @@ def gauges(service: Service) -> dict[str, float]:
         recovering = chainstate.recovery(connection) is not None
         troubled = len(lanes.troubles(connection))
         frozen = accounts.count_frozen(connection)
+        leaders = service.posting.leadership.leaders(connection)
+        behind_ms = keeper.behind_ms(connection, service.clock())
     indexed = 0 if tip is None else tip.number
     compared, differing = service.reconciler.last, service.reconciler.differing
     return {
@@ -263,13 +304,17 @@ def gauges(service: Service) -> dict[str, float]:
         "sarraf_batches_in_flight": in_flight,
         "sarraf_batches_throttled": throttled,
         "sarraf_writer_queue": service.writer.waiting,
-        "sarraf_chain_head": max(service.posting.follower.head or 0, indexed),
+        "sarraf_chain_head": max(service.posting.head or 0, indexed),
         "sarraf_chain_indexed": indexed,
         "sarraf_chain_final": 0 if final is None else final.number,
         "sarraf_breaker_tripped": int(tripped),
         "sarraf_recovering": int(recovering),
         "sarraf_lanes_in_trouble": troubled,
         "sarraf_accounts_frozen": frozen,
+        "sarraf_keeper_behind_s": behind_ms // 1000,
+        "sarraf_leases_held": len(service.posting.leadership.grants()),
+        "sarraf_leases_unled": len(leaders.unled),
+        "sarraf_writes_fenced": service.posting.leadership.fenced,
         "sarraf_reconciled_block": 0 if compared is None else compared.block.number,
         "sarraf_reconciled_differences": 0 if differing is None else differing.differences,
     }
@@ -301,13 +346,21 @@ def _chain(service: Service) -> Check:
     return Check(name="chain", ok=True, detail=f"head {head}")
 
 
+def _leaders(service: Service) -> Check:
+    found = service.read(service.posting.leadership.leaders)
+    if not found.unled:
+        return Check(name="leaders", ok=True, detail="all is led")
+    detail = f"nobody leads {', '.join(found.unled[:UNLED_NAMED_MAX])}: requests are accepted and wait"
+    return Check(name="leaders", ok=not found.is_overdue, detail=detail)
+
+
 def _follower(service: Service) -> Check:
     health = service.posting.health.follower
     if health.ended or health.trouble is not None:
         return Check(name="follower", ok=False, detail=health.trouble or "ended")
     tip = service.read(blocks.tip)
     indexed = 0 if tip is None else tip.number
-    lag = (service.posting.follower.head or indexed) - indexed
+    lag = (service.posting.head or indexed) - indexed
     detail = f"block {indexed}, {lag} behind" if lag >= 0 else f"block {indexed}; the node lacks the newest {-lag}"
     return Check(name="follower", ok=abs(lag) <= LAG_BLOCKS_MAX, detail=detail)
 

@@ -5,8 +5,9 @@ from fastapi import APIRouter
 from bridge.api.access import Operator
 from bridge.api.context import TheService
 from bridge.api.shapes import Answer, hex_of, problem_answers, time_of
-from bridge.store import lanes
+from bridge.store import lanes, leases
 from bridge.store.lanes import LaneStatus, Oldest, Trouble, TroubleType
+from bridge.store.leases import Held
 
 router = APIRouter(prefix="/v1/lanes", tags=["health"])
 
@@ -30,8 +31,15 @@ class TroubleAnswer(Answer):
     since: str
 
 
+class LaneLeader(Answer):
+    """The process that posts on a lane, since when."""
+
+    process: str
+    since: str
+
+
 class LaneAnswer(Answer):
-    """One signing account and its nonces."""
+    """One signing account and its nonces; `leader` is null while no process posts on it."""
 
     role: str
     address: str
@@ -39,6 +47,7 @@ class LaneAnswer(Answer):
     unmined: int
     oldest: OldestAnswer | None
     trouble: TroubleAnswer | None
+    leader: LaneLeader | None
 
 
 class LanesAnswer(Answer):
@@ -50,10 +59,12 @@ class LanesAnswer(Answer):
 @router.get("", responses=problem_answers(401, 403))
 def show(service: TheService, _: Operator) -> LanesAnswer:
     """How every signing account stands."""
-    return LanesAnswer(items=[_lane(one) for one in service.read(lanes.status)])
+    with service.database.read() as connection:
+        held = service.posting.leadership.leaders(connection).held
+        return LanesAnswer(items=[_lane(one, held.get(leases.of_lane(one.id))) for one in lanes.status(connection)])
 
 
-def _lane(one: LaneStatus) -> LaneAnswer:
+def _lane(one: LaneStatus, held: Held | None) -> LaneAnswer:
     return LaneAnswer(
         role=one.role,
         address=hex_of(one.address),
@@ -61,6 +72,7 @@ def _lane(one: LaneStatus) -> LaneAnswer:
         unmined=one.unmined,
         oldest=None if one.oldest is None else _oldest(one.oldest),
         trouble=None if one.trouble is None else _trouble(one.trouble),
+        leader=None if held is None else LaneLeader(process=str(held.holder), since=time_of(held.since_ms)),
     )
 
 

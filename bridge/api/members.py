@@ -9,7 +9,7 @@ from pydantic import Field
 from bridge.api.access import EnrollingProgram, Reader
 from bridge.api.context import TheService
 from bridge.api.shapes import Answer, Body, PageAsk, hex_of, problem_answers, rfc3339, time_of
-from bridge.store import accounts, blocks, links, lots, members, programs, spending
+from bridge.store import accounts, blocks, debts, links, lots, members, pending_earns, programs, spending
 from bridge.store.accounts import Account
 from bridge.store.members import Member
 
@@ -56,19 +56,33 @@ class AccountBalance(Answer):
     address: str
     posted: int
     available: int
+    held: int
+
+
+class PendingEarn(Answer):
+    """Points that will come."""
+
+    operation_id: str
+    points: int
+    available_at: str
 
 
 class Balance(Answer):
-    """What a member has: final on the chain, to spend, to swap, and on the way."""
+    """What a member has: final on the chain, to spend, to swap, held for a till, on the way, and owed."""
 
     member_id: str
     program_id: str
     posted: int
     available: int
     swappable: int
+    held: int
     pending_in: int
     pending_out: int
     incoming: int
+    debt: int
+    pending_earns: Annotated[
+        list[PendingEarn], Field(description="what of `incoming` comes when; the first to come first")
+    ]
     accounts: list[AccountBalance]
     block: int | None
 
@@ -137,18 +151,26 @@ def balance(member_id: str, service: TheService, caller: Reader) -> Balance:
     with service.database.read() as connection:
         member = members.by_id(connection, member_id, caller.program_id)
         purse = spending.purse(connection, member.id, service.clock())
-        held = accounts.of_member(connection, member.id)
+        owned = accounts.of_member(connection, member.id)
+        owed = debts.of_member(connection, member.id)
+        coming = pending_earns.of_member(connection, member.id)
         tip = blocks.tip(connection)
     return Balance(
         member_id=member.id,
         program_id=member.program_id,
-        posted=sum(one.balance.posted for one in held),
+        posted=sum(one.balance.posted for one in owned),
         available=purse.spendable,
         swappable=purse.swappable,
-        pending_in=sum(one.balance.credits_pending for one in held),
-        pending_out=sum(one.balance.debits_pending for one in held),
-        incoming=sum(one.balance.incoming for one in held),
-        accounts=[_account(one) for one in held],
+        held=sum(one.balance.held for one in owned),
+        pending_in=sum(one.balance.credits_pending for one in owned),
+        pending_out=sum(one.balance.debits_pending for one in owned),
+        incoming=sum(one.balance.incoming for one in owned),
+        debt=max(0, owed),
+        pending_earns=[
+            PendingEarn(operation_id=one.operation_id, points=one.points, available_at=time_of(one.release_ms))
+            for one in coming
+        ],
+        accounts=[_account(one) for one in owned],
         block=None if tip is None else tip.number,
     )
 
@@ -204,4 +226,5 @@ def _account(one: Account) -> AccountBalance:
         address=hex_of(one.address),
         posted=one.balance.posted,
         available=one.balance.available,
+        held=one.balance.held,
     )

@@ -24,6 +24,10 @@ GAUGES = {
     "sarraf_recovering": "1 while a restored ledger takes in what it lacks",
     "sarraf_lanes_in_trouble": "signing accounts whose transactions something keeps from being mined",
     "sarraf_accounts_frozen": "accounts barred from spending because ledger and chain disagree",
+    "sarraf_leases_held": "leases that this process holds: chain, keeper, and one for each lane",
+    "sarraf_leases_unled": "leases that no process holds",
+    "sarraf_writes_fenced": "writes of this process that were refused since another had taken its lease",
+    "sarraf_keeper_behind_s": "for how long what is due by time (points that come, holds, expiry, notices) has waited",
     "sarraf_reconciled_block": "the final block at which ledger and chain were last compared",
     "sarraf_reconciled_differences": "how many differences that comparison found",
 }

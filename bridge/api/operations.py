@@ -74,8 +74,36 @@ class SwapDetail(Answer):
     extras: list[SwapExtra]
 
 
+class ReversalDetail(Answer):
+    """What a reversal took back (`taken`, `expired`, `owed`) or gave back (`returned`) of the operation it reverses.
+
+    `expired` of an earn's points were gone before; of a redemption's, so many of those `returned` came back expired.
+    """
+
+    operation_id: str
+    taken: int
+    returned: int
+    expired: int
+    owed: int
+
+
+class AdjustmentDetail(Answer):
+    """Why an adjustment was made, and who stands for it; `points` are below zero where they were taken."""
+
+    adjustment_id: str
+    points: int
+    reason: str
+    proposed_by: str
+    approved_by: str
+
+
 class OperationAnswer(Answer):
-    """One accepted request that changes points, and how far it has come; `of_swap` is a bonus's or a fee's swap."""
+    """One accepted request that changes points, and how far it has come; `of_swap` is a bonus's or a fee's swap.
+
+    `of_credit` is what a repayment of a debt is made of: an earn, or the reversal of a redemption; of an expiry the
+    earn, where it was taken back and a debt may fall by what expires of it. `available_at` is
+    when the points of an earn come or came, where that was put off, and `pending` that they are to come.
+    """
 
     id: str
     kind: str
@@ -88,6 +116,8 @@ class OperationAnswer(Answer):
     tag: str | None
     created_at: str
     occurred_at: str | None
+    available_at: str | None
+    pending: bool
     steps: list[Step]
     batch_id: str | None
     throttled: ThrottleDetail | None
@@ -95,8 +125,14 @@ class OperationAnswer(Answer):
     block: int | None
     swap: SwapDetail | None
     of_swap: str | None
+    adjustment: AdjustmentDetail | None
+    reversal: ReversalDetail | None
+    of_credit: str | None
+    hold_id: str | None
 
 
+#: What comes after a credit, and not after a swap.
+_OF_CREDIT = (OperationKind.REPAYMENT, OperationKind.EXPIRY)
 #: A request that changes points answers 200 instead of 202 when the operation is done.
 DONE_ANSWER: dict[int | str, dict[str, Any]] = {
     200: {"model": OperationAnswer, "description": "Done: it was waited for, or nothing was earned"}
@@ -157,34 +193,61 @@ def answer(one: Operation) -> OperationAnswer:
         tag=hexadecimal(one.tag),
         created_at=time_of(one.created_ms),
         occurred_at=rfc3339(one.occurred_ms),
+        available_at=rfc3339(one.release_ms),
+        pending=one.pending,
         steps=steps,
         batch_id=one.batch_id,
         throttled=None if one.throttled is None else ThrottleDetail(**one.throttled),
         transaction=hexadecimal(one.transaction_hash),
         block=one.block_number,
         swap=None if one.swap is None else SwapDetail(**dataclasses.asdict(one.swap), path=one.swap.path),
-        of_swap=one.after_id,
+        of_swap=None if one.kind in _OF_CREDIT else one.after_id,
+        reversal=_reversal(one),
+        of_credit=one.after_id if one.kind in _OF_CREDIT else None,
+        adjustment=None if one.adjustment is None else AdjustmentDetail(**dataclasses.asdict(one.adjustment)),
+        hold_id=one.hold_id,
+    )
+
+
+def _reversal(one: Operation) -> ReversalDetail | None:
+    if one.reverses_id is None or one.reversed_kind is None:
+        return None
+    expired = one.expired_points or 0
+    back = one.reversed_kind == OperationKind.REDEMPTION
+    return ReversalDetail(
+        operation_id=one.reverses_id,
+        taken=0 if back else one.points - expired - one.debt_change,
+        returned=one.points if back else 0,
+        expired=expired,
+        owed=one.debt_change,
     )
 
 
 async def accepted(
-    service: Service, response: Response, operation_id: str, *, replayed: bool, wait_s: int
+    service: Service,
+    response: Response,
+    operation_id: str,
+    *,
+    replayed: bool,
+    wait_s: int,
+    since_ms: int | None = None,
 ) -> OperationAnswer:
     """The answer to a request that changes points.
 
     A repeat has the first answer again: the operation as it was when it was accepted. A caller that prefers to wait
-    has the operation as it is when it is done, or when the time is over.
+    has the operation as it is when it is done, or when the time is over; it runs from `since_ms`, or from now.
     """
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"
     if wait_s:
-        found = await _wait(service, operation_id, wait_s)
+        since_ms = service.clock() if since_ms is None else since_ms
+        found = await done(service, operation_id, since_ms + wait_s * 1000)
         response.headers["Preference-Applied"] = f"wait={wait_s}"
         if found.state in DONE:
             response.status_code = 200
         return answer(found)
     found = service.read(lambda connection: operations.by_id(connection, operation_id))
-    if found.reason == operations.NOTHING_EARNED:  # done as soon as it was remembered
+    if found.reason in operations.AT_ONCE:  # done as soon as it was remembered
         response.status_code = 200
         return answer(found)
     return answer(_as_accepted(found))
@@ -198,6 +261,7 @@ def _as_accepted(found: Operation) -> Operation:
     return dataclasses.replace(
         found,
         state=OperationState.ACCEPTED.value,
+        pending=found.release_ms is not None and found.release_ms > found.created_ms,
         reason=None,
         batch_id=None,
         throttled=None,
@@ -210,12 +274,12 @@ def _as_accepted(found: Operation) -> Operation:
     )
 
 
-async def _wait(service: Service, operation_id: str, wait_s: int) -> Operation:
-    deadline_ms = service.clock() + wait_s * 1000
+async def done(service: Service, operation_id: str, deadline_ms: int) -> Operation:
+    """An operation once it is done, or as it is when the time is over."""
     async with service.hub.listener() as changes:
         while True:
             found = service.read(lambda connection: operations.by_id(connection, operation_id))
             left_ms = deadline_ms - service.clock()
-            if found.state in DONE or left_ms <= 0:
+            if found.state in DONE or found.pending or left_ms <= 0:
                 return found
             await changes.wait(left_ms / 1000)

@@ -4,8 +4,9 @@ import asyncio
 from dataclasses import asdict
 from typing import Annotated, Any
 
+import sqlalchemy as sa
 from fastapi import APIRouter
-from pydantic import Field, StrictBool
+from pydantic import AfterValidator, Field, StrictBool
 
 from bridge.api.access import Operator, Reader, TermsKeeper
 from bridge.api.context import Service, TheService
@@ -15,7 +16,8 @@ from bridge.store.ids import new_id
 from bridge.store.limits import Bounds
 from bridge.store.programs import NewProgram, Program
 from exchange.earning import EarningRate
-from exchange.errors import Forbidden, Invalid, InvalidRatio
+from exchange.errors import Forbidden, Invalid, InvalidRatio, TooBusy
+from exchange.notices import LEAD_DAYS_MAX, LEADS_MAX
 from exchange.points import MICRO_UNITS_MAX, POINTS_MAX, Points
 from exchange.terms import PRICE_MAX
 
@@ -23,6 +25,9 @@ NAME_LENGTH_MAX = 64
 CURRENCY_LENGTH_MAX = 32
 SYMBOL_PATTERN = r"^[A-Z][A-Z0-9]{1,10}$"
 EXPIRY_DAYS_MAX = 36_500
+
+#: How often keys are chosen for a program while other processes take the same ones.
+KEYS_CHOSEN_MAX = 10
 
 router = APIRouter(prefix="/v1", tags=["programs"])
 
@@ -79,6 +84,41 @@ class ValueBody(Body):
     point_value_micro: PointValueMicro | None
 
 
+def _distinct(leads: list[int]) -> list[int]:
+    if len(set(leads)) != len(leads):
+        raise ValueError("each number of days stands once")
+    return sorted(leads, reverse=True)
+
+
+NoticeDays = Annotated[
+    list[Annotated[Whole, Field(ge=1, le=LEAD_DAYS_MAX)]],
+    Field(max_length=LEADS_MAX, description="how many days ahead members are told of what expires, such as [30, 7]"),
+    AfterValidator(_distinct),
+]
+
+
+class NoticesBody(Body):
+    """How many days ahead members are told of what expires."""
+
+    notice_days: NoticeDays
+
+
+DebtLimit = Annotated[
+    Whole,
+    Field(
+        ge=0,
+        le=POINTS_MAX,
+        description="points that one member may owe once an earn is reversed that is spent already; 0: none",
+    ),
+]
+
+
+class DebtLimitBody(Body):
+    """What members may owe."""
+
+    points: DebtLimit
+
+
 class ProgramBody(Body):
     """A new program."""
 
@@ -98,6 +138,8 @@ class ProgramBody(Body):
     ] = programs.CREDIT_LIMIT_MICRO
     money: Money = programs.MONEY
     point_value_micro: PointValueMicro | None = None
+    debt_limit: DebtLimit = 0
+    notice_days: NoticeDays = Field(default_factory=list)
 
 
 class ProgramAnswer(Answer):
@@ -120,6 +162,8 @@ class ProgramAnswer(Answer):
     credit_limit_micro: int
     money: str
     point_value_micro: int | None
+    debt_limit: int
+    notice_days: list[int]
     created_at: str
 
 
@@ -134,7 +178,18 @@ class ProgramPage(Answer):
 class KeyBody(Body):
     """A new API key."""
 
-    scopes: Annotated[list[str], Field(min_length=1, max_length=len(keys.SCOPES))]
+    scopes: Annotated[list[str], Field(min_length=1, max_length=len(keys.SCOPES_OF_PROGRAMS))]
+    person: (
+        Annotated[
+            str,
+            Field(
+                min_length=1,
+                max_length=keys.PERSON_LENGTH_MAX,
+                description="who holds it; needed to propose or approve",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class KeyAnswer(Answer):
@@ -144,6 +199,7 @@ class KeyAnswer(Answer):
     key: str
     scopes: list[str]
     program_id: str | None
+    person: str | None
 
 
 @router.post("/programs", status_code=202, responses=problem_answers(401, 403, 409, 422, 503))
@@ -166,15 +222,29 @@ async def create(body: ProgramBody, service: TheService, _: Operator) -> Program
         credit_limit_micro=body.credit_limit_micro,
         money=body.money,
         point_value_micro=body.point_value_micro,
+        debt_limit=body.debt_limit,
+        notice_days=body.notice_days,
     )
     async with service.creating_program:
-        first = service.read(lanes.next_key_index)
-        # The node is asked in a thread: a silent one must not stop everybody else's requests.
-        chosen = await asyncio.to_thread(service.set_up.program_keys, first)
-        made = await service.write(
-            lambda connection: service.set_up.create_program(connection, new, chosen, service.clock())
-        )
-    return _answer(service, made)
+        for _tried in range(KEYS_CHOSEN_MAX):
+            made = await _create(service, new)
+            if made is not None:
+                return _answer(service, made)
+    raise TooBusy("other processes create programs as well; try again shortly", limit=KEYS_CHOSEN_MAX)
+
+
+async def _create(service: Service, new: NewProgram) -> Program | None:
+    """Create the program with the next keys; None where another process took them meanwhile."""
+    first = service.read(lanes.next_key_index)
+    # The node is asked in a thread: a silent one must not stop everybody else's requests.
+    chosen = await asyncio.to_thread(service.set_up.program_keys, first)
+
+    def create(connection: sa.Connection) -> Program | None:
+        if lanes.next_key_index(connection) != first:
+            return None
+        return service.set_up.create_program(connection, new, chosen, service.clock())
+
+    return await service.write(create)
 
 
 @router.get("/programs", responses=problem_answers(401, 403))
@@ -201,22 +271,49 @@ async def set_value(program_id: str, body: ValueBody, service: TheService, calle
     return _answer(service, made)
 
 
+@router.put("/programs/{program_id}/notices", responses=problem_answers(401, 403, 404, 422))
+async def set_notices(program_id: str, body: NoticesBody, service: TheService, caller: TermsKeeper) -> ProgramAnswer:
+    """Say how many days ahead members are told of what expires; none: they are not told."""
+    if caller.program_id not in (None, program_id):
+        raise Forbidden("only the program itself, or an operator, says what its members are told", field="program_id")
+    made = await service.write(lambda connection: programs.tell_ahead(connection, program_id, body.notice_days))
+    return _answer(service, made)
+
+
+@router.put("/programs/{program_id}/debt-limit", responses=problem_answers(401, 403, 404, 422))
+async def set_debt_limit(
+    program_id: str, body: DebtLimitBody, service: TheService, caller: TermsKeeper
+) -> ProgramAnswer:
+    """Say what one member may owe from now on; what is owed already stays owed."""
+    if caller.program_id not in (None, program_id):
+        raise Forbidden("only the program itself, or an operator, says what its members may owe", field="program_id")
+    made = await service.write(lambda connection: programs.may_be_owed(connection, program_id, body.points))
+    return _answer(service, made)
+
+
 @router.post("/programs/{program_id}/keys", status_code=201, responses=problem_answers(401, 403, 404, 409, 422))
 async def create_key(program_id: str, body: KeyBody, service: TheService, _: Operator) -> KeyAnswer:
-    """A key for a program. Two live keys may have the same scopes, so that one can be replaced without a gap."""
+    """A key for a program. Two live keys may have the same scopes, so that one can be replaced without a gap.
+
+    What one person proposes and another approves (`adjust`, `approve`) wants to know who holds the key.
+    """
     for place, scope in enumerate(body.scopes):
-        if scope not in keys.SCOPES or scope == "operator":
-            allowed = ", ".join(one for one in keys.SCOPES if one != "operator")
+        if scope not in keys.SCOPES_OF_PROGRAMS:
+            allowed = ", ".join(keys.SCOPES_OF_PROGRAMS)
             raise UnknownScope(
                 f"{scope!r} is no scope of a program's key; choose from {allowed}", field=f"scopes.{place}"
             )
     service.read(lambda connection: programs.by_id(connection, program_id))
     made, text = await service.write(
         lambda connection: keys.create(
-            connection, program_id=program_id, scopes=set(body.scopes), now_ms=service.clock()
+            connection,
+            program_id=program_id,
+            scopes=set(body.scopes),
+            now_ms=service.clock(),
+            person=body.person,
         )
     )
-    return KeyAnswer(id=made.id, key=text, scopes=sorted(made.scopes), program_id=made.program_id)
+    return KeyAnswer(id=made.id, key=text, scopes=sorted(made.scopes), program_id=made.program_id, person=made.person)
 
 
 @router.delete("/keys/{key_id}", status_code=204, responses=problem_answers(401, 403, 404))
@@ -250,5 +347,7 @@ def _answer(service: Service, one: Program) -> ProgramAnswer:
         credit_limit_micro=one.credit_limit_micro,
         money=one.money,
         point_value_micro=one.point_value_micro,
+        debt_limit=one.debt_limit,
+        notice_days=one.notice_days,
         created_at=time_of(one.created_ms),
     )

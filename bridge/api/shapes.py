@@ -5,9 +5,10 @@ import re
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StrictInt
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StrictInt, model_validator
 
 from bridge.store import pages
+from bridge.store.texts import NO_NUL, UnfitText
 from exchange.errors import IdempotencyKeyMissing, Malformed
 
 IDEMPOTENCY_KEY_LENGTH_MAX = 255
@@ -22,9 +23,27 @@ class InvalidHeader(Malformed):
 
 
 class Body(BaseModel):
-    """A request's body: unknown fields are refused."""
+    """A request's body: unknown fields are refused, and the character NUL in every text."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nul(cls, given: object) -> object:
+        # Before all else, so that no field of whatever type lets one through. It stops the reading at once.
+        if isinstance(given, dict):
+            for name, value in given.items():
+                if _has_nul(value):
+                    raise UnfitText(NO_NUL, field=name if name in cls.model_fields else None)
+        return given
+
+
+def _has_nul(value: object) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(map(_has_nul, value)) or any(map(_has_nul, value.values()))
+    return isinstance(value, list) and any(map(_has_nul, value))
 
 
 class Answer(BaseModel):

@@ -148,6 +148,11 @@ class Rpc:
             raise self._nonsense(method)
         return found
 
+    def pending_time(self) -> int | None:
+        """The time of the block that the node would make now, in unix seconds, or None when it makes none."""
+        decode = _or_none(lambda raw: _number(raw["timestamp"]) if raw.get("timestamp") else None)
+        return self._read(decode, "eth_getBlockByNumber", _tag("pending"), False)
+
     def logs(self, block_hash: bytes, addresses: Sequence[bytes]) -> list[Log]:
         """The logs of these contracts in exactly this block, in order; no address means no logs."""
         if not addresses:

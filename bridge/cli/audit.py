@@ -46,6 +46,8 @@ def _show(found: Audit, console: Console) -> None:
     lines: tuple[tuple[str, Callable[[AuditedProgram], int]], ...] = (
         ("points earned", lambda p: p["points_earned"]),
         ("points redeemed", lambda p: p["points_redeemed"]),
+        ("of these expired", lambda p: p["points_expired"]),
+        ("points to come", lambda p: p["points_to_come"]),
         ("swapped in", lambda p: p["swapped_in"]),
         ("swapped out", lambda p: p["swapped_out"]),
         ("supply on chain", lambda p: p["supply"]),

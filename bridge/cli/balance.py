@@ -8,7 +8,7 @@ from bridge.cli.lookup import find_members, symbols_by_id
 from bridge.cli.output import Json, emit, flat, table
 from bridge.cli.target import connect
 
-NUMBERS = ("posted", "available", "swappable", "pending_in", "pending_out", "incoming")
+NUMBERS = ("posted", "available", "swappable", "held", "pending_in", "pending_out", "incoming", "debt")
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +26,7 @@ def balance(
     with connect(context) as client:
         balances = [client.balance(found["id"]) for found in find_members(client, member, program)]
         symbols = symbols_by_id(client)
-    headings = ("program", "on chain", "to spend", "to swap", "coming in", "going out", "swapped in")
+    headings = ("program", "on chain", "to spend", "to swap", "held", "coming in", "going out", "swapped in", "owed")
     rows = (
         (symbols.get(row["program_id"], row["program_id"]), *(flat(row)[name] for name in NUMBERS)) for row in balances
     )

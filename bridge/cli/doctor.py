@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 
 import typer
@@ -45,6 +46,7 @@ def doctor(context: typer.Context, json: Json = False) -> None:
         ("anvil", _anvil),
         ("contracts", _contracts),
         ("data directory", _data),
+        ("ledger", _ledger),
         ("port", _port),
         ("service", _service),
     )
@@ -122,6 +124,21 @@ def _data(target: Target) -> str:
             f"{nearest} cannot be written ({error.strerror}): choose another directory with SARRAF_DATA"
         ) from error
     return f"{path} is writable" if path.exists() else f"{path} can be made in {nearest}"
+
+
+def _ledger(target: Target) -> str:
+    settings = load(target)
+    if settings.database_url is None:
+        return "a file in the data directory"
+    from bridge.store.backends import open_database
+    from bridge.store.database import require_known
+
+    with closing(open_database(settings.ledger_url)) as database:
+        found = database.look()
+    require_known(found.revision)
+    if found.dangers:
+        raise CliError(f"{found.text}: {'; '.join(found.dangers)}")
+    return f"{found.text}, schema {found.revision or 'none yet: the first start makes it'}"
 
 
 def _port(target: Target) -> str:

@@ -67,9 +67,13 @@ def effective(target: Target) -> list[Effective]:
 
 
 def _shown(name: str, value: object) -> str | None:
-    """A setting as it may be shown: of a node's URL, which may hold a key, only where the node is."""
+    """A setting as it may be shown: of a URL, which may hold a key or a password, only where it leads."""
+    from pydantic import SecretStr
+
     from bridge.chain.wire import without_secrets
 
     if value is None:
         return None
+    if isinstance(value, SecretStr):
+        return without_secrets(value.get_secret_value())
     return without_secrets(str(value)) if name == "rpc_url" else str(value)

@@ -28,7 +28,7 @@ def lanes(context: typer.Context, json: Json = False) -> None:
 
 
 def _show(found: list[Lane], console: Console) -> None:
-    headings = ("lane", "address", "next nonce", "unmined", "oldest", "attempts", "gwei", "trouble")
+    headings = ("lane", "address", "next nonce", "unmined", "oldest", "attempts", "gwei", "trouble", "led by")
     right = ("next nonce", "unmined", "attempts", "gwei")
     console.print(table("", headings, (_row(one) for one in found), right=right))
     for one in found:
@@ -48,4 +48,5 @@ def _row(one: Lane) -> tuple[object, ...]:
         None if oldest is None else oldest["attempts"],
         None if oldest is None else -(-oldest["max_fee_wei"] // GWEI),
         None if trouble is None else trouble["type"],
+        None if one["leader"] is None else one["leader"]["process"],
     )

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bridge.cli import (
+    adjust,
     audit,
     backup,
     balance,
@@ -18,6 +19,7 @@ from bridge.cli import (
     doctor,
     keystore,
     lanes,
+    mark_restored,
     member,
     operation,
     program,
@@ -65,7 +67,7 @@ def root(
     context.obj = Target(url, key_file, data)
 
 
-for module in (dev, service, demo, quote, swap, balance, audit, status, backup, restore, lanes, doctor):
+for module in (dev, service, demo, quote, swap, balance, audit, status, backup, restore, mark_restored, lanes, doctor):
     module.register(app)
 for name, group in (
     ("program", program.app),
@@ -77,6 +79,7 @@ for name, group in (
     ("config", config.app),
     ("keystore", keystore.app),
     ("wallet", wallet.app),
+    ("adjust", adjust.app),
 ):
     app.add_typer(group, name=name)
 

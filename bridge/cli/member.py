@@ -51,6 +51,16 @@ def show(context: typer.Context, member: Word, program: InProgram = None, json: 
 
 
 @app.command()
+def expirations(context: typer.Context, member: Word, program: InProgram = None, json: Json = False) -> None:
+    """List every day on which points of a member expire."""
+    with connect(context) as client:
+        found = list(client.expirations(find_member(client, member, program)["id"]))
+    headings = ("day", "points", "from")
+    rows = ((one["day"], one["points"], one["first_at"]) for one in found)
+    emit(found, json, lambda console: console.print(table(member, headings, rows, right=("points",))))
+
+
+@app.command()
 def link(
     context: typer.Context,
     member: Annotated[str | None, typer.Argument(metavar="[MEMBER]", help="Whom to make a one-time code for.")] = None,

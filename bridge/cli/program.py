@@ -18,7 +18,7 @@ from bridge.client import Client
 
 POLL_S = 0.3
 WAIT_S_MAX = 120.0
-#: What a key has unless it is told otherwise: all that daily work needs, so not `powers`.
+#: What a key has unless it is told otherwise: all that daily work needs, so not `powers`, `adjust` and `approve`.
 SCOPES = ("earn", "redeem", "swap", "terms", "members", "read")
 
 #: Said in place of a value that nobody knows.
@@ -53,6 +53,12 @@ def create(
         str | None, typer.Option(help="What one point is worth when redeemed at home, such as 0.008.")
     ] = None,
     money: Annotated[str | None, typer.Option(help="ISO 4217 code of what that is in; else USD.")] = None,
+    debt_limit: Annotated[
+        int | None, typer.Option(help="Points that one member may owe when spent points are taken back; else none.")
+    ] = None,
+    notice_days: Annotated[
+        list[int] | None, typer.Option(help="Tell members so many days ahead of what expires; may be repeated.")
+    ] = None,
     wait: Annotated[bool, typer.Option(help="Wait until its token is deployed.")] = True,
     json: Json = False,
 ) -> None:
@@ -69,6 +75,8 @@ def create(
             credit_limit_micro=credit_limit_micro,
             money=money,
             point_value_micro=None if point_value is None else _micro(point_value),
+            notice_days=notice_days or (),
+            debt_limit=debt_limit,
         )
         if wait:
             made = _active(client, made)
@@ -94,6 +102,19 @@ def show(context: typer.Context, program: Name, json: Json = False) -> None:
 
 
 @app.command()
+def notices(
+    context: typer.Context,
+    program: Name,
+    days: Annotated[list[int] | None, typer.Argument(help="How many days ahead, such as 30 7; none: no more.")] = None,
+    json: Json = False,
+) -> None:
+    """Say how many days ahead a program's members are told of what expires."""
+    with connect(context) as client:
+        made = client.set_notices(find_program(client, program)["id"], days or [])
+    _show(made, json)
+
+
+@app.command()
 def value(
     context: typer.Context,
     program: Name,
@@ -111,18 +132,32 @@ def value(
     _show(made, json)
 
 
+@app.command("debt-limit")
+def debt_limit(
+    context: typer.Context,
+    program: Name,
+    points: Annotated[int, typer.Argument(min=0, help="Points that one member may owe; 0: none.")],
+    json: Json = False,
+) -> None:
+    """Say what a member may owe when points are taken back that are spent already."""
+    with connect(context) as client:
+        made = client.set_debt_limit(find_program(client, program)["id"], points)
+    _show(made, json)
+
+
 @app.command()
 def key(
     context: typer.Context,
     program: Name,
     scope: Annotated[
-        list[str] | None, typer.Option(help="A scope of the key; may be repeated. Else all of a program's but powers.")
+        list[str] | None, typer.Option(help="A scope of the key; may be repeated. Else all that daily work needs.")
     ] = None,
+    person: Annotated[str | None, typer.Option(help="Who holds it; needed for the scopes adjust and approve.")] = None,
     json: Json = False,
 ) -> None:
     """Make a key of a program, shown this once (needs an operator key)."""
     with connect(context) as client:
-        made = client.create_key(find_program(client, program)["id"], scope or SCOPES)
+        made = client.create_key(find_program(client, program)["id"], scope or SCOPES, person=person)
     emit(made, json, lambda console: console.print(facts("Keep the key: it is not shown again", flat(made))))
 
 

@@ -27,6 +27,7 @@ def status(context: typer.Context, json: Json = False) -> None:
 
 def _show(checks: list[Check], found: Status, console: Console) -> None:
     console.print(state(found))
+    console.print(leading(found))
     recovery = found["recovery"]
     if recovery is not None and recovery["ended"] is not None:
         console.print(
@@ -38,6 +39,17 @@ def _show(checks: list[Check], found: Status, console: Console) -> None:
         if not check["ok"]:
             console.print(f"[red]not ok[/] {check['name']}: {text(check['detail'])}")
             console.print("What to do: docs/runbook/README.md")
+
+
+def leading(status: Status) -> Table:
+    """Which process leads what, and which of them answered."""
+    rows = []
+    for one in status["leaders"]:
+        does = [word for word, does in (("chain", one["chain"]), ("keeper", one["keeper"])) if does]
+        rows.append(
+            (f"{one['process']}{' (answered)' if one['here'] else ''}", " ".join(does), one["lanes"], one["since"])
+        )
+    return table("", ("process", "leads", "lanes", "since"), rows, right=("lanes",))
 
 
 def state(status: Status) -> Table:

@@ -35,6 +35,8 @@ GAS_RELAY_MAX = 1_000_000
 
 #: The purpose of a call that a holder signed.
 RELAY = "relay"
+#: The purpose of a transaction that does nothing.
+TICK = "tick"
 
 assert GAS_BASE + POST_ENTRIES_MAX * GAS_PER_ENTRY <= TRANSACTION_GAS_MAX
 assert GAS_BASE + (HOPS_MAX - 1) * GAS_PER_FURTHER_HOP + SETTLE_LEGS_MAX * GAS_PER_LEG <= TRANSACTION_GAS_MAX
@@ -87,7 +89,7 @@ def fund(lane_id: int, from_lane: int, to: bytes, wei: int) -> Control:
 
 def tick(lane: Lane) -> Control:
     """A transaction that does nothing but be mined."""
-    return Control("tick", None, lane.id, lane.address, b"", GAS_TRANSFER)
+    return Control(TICK, None, lane.id, lane.address, b"", GAS_TRANSFER)
 
 
 def deploy_exchange(

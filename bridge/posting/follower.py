@@ -15,13 +15,13 @@ from bridge.chain.finality import FinalityRule
 from bridge.chain.rpc import Block, Log, Receipt, Rpc
 from bridge.posting import imports, lost_calls
 from bridge.posting.clock import Clock
+from bridge.posting.fenced import Writer
 from bridge.posting.intake import finalise, take_in, undo_above
 from bridge.posting.report import BlockReport, LostCall, Seen
 from bridge.store import batches, blocks, breaker, chainstate, lanes, programs
 from bridge.store.batches import OURS, Batch
 from bridge.store.blocks import KnownBlock
 from bridge.store.database import Database
-from bridge.store.writer import LedgerWriter
 
 #: Blocks taken in before a step ends, so that a stop is heard.
 BLOCKS_PER_STEP_MAX = 100
@@ -36,7 +36,7 @@ class Follower:
         self,
         *,
         database: Database,
-        writer: LedgerWriter,
+        writer: Writer,
         rpc: Rpc,
         finality: FinalityRule,
         clock: Clock,

@@ -2,7 +2,7 @@
 
 Either the ledger was restored from a copy that is older than the chain, or somebody else uses a key. Whichever it is,
 the chain is the truth and is followed; but only a ledger that was marked as restored expects it, any other trips the
-breaker.
+breaker. So does, in a restored one, a batch that is valid for longer than the lost ledger can have made it.
 """
 
 import logging
@@ -16,7 +16,7 @@ from bridge.chain.events import Posted, Released, Settled
 from bridge.chain.rpc import Block, Rpc, SentCall
 from bridge.posting.report import BlockReport, ForeignCall, Seen
 from bridge.posting.suspicion import suspicion
-from bridge.store import batches, breaker, chainstate, programs, streams
+from bridge.store import batches, blocks, breaker, chainstate, programs, streams
 from bridge.store.batches import Foreign, Mined, Told
 from bridge.store.breaker import Alarm
 from bridge.store.streams import Stream
@@ -51,7 +51,7 @@ def _read(rpc: Rpc, one: Seen, call: SentCall, block_number: int) -> ForeignCall
         if posted is None or (posted.sequence, digest(posted.words)) != (one.event.sequence, one.event.digest):
             return None
         calldata = contracts.encode_post(posted.sequence, posted.valid_until, posted.words)
-        return ForeignCall(posted.sequence, posted.words, calldata)
+        return ForeignCall(posted.sequence, posted.valid_until, posted.words, calldata)
     assert isinstance(one.event, Settled)
     settled = contracts.decode_settle(call.data)
     if settled is None or (path_id(settled.path), settled.sequence, digest(settled.words)) != (
@@ -65,6 +65,7 @@ def _read(rpc: Rpc, one: Seen, call: SentCall, block_number: int) -> ForeignCall
     agreed = [contracts.decode_terms(answer) for answer in _ask_about(rpc, asked, block_number)]
     return ForeignCall(
         settled.sequence,
+        settled.valid_until,
         settled.words,
         contracts.encode_settle(settled.path, settled.versions, settled.sequence, settled.valid_until, settled.words),
         settled.path,
@@ -110,7 +111,7 @@ def follow(
     by = f"transaction 0x{mined.transaction_hash.hex()}"
     what = f"sequence {one.event.sequence} of {named} was used on the chain by {by}"
     unread = " and cannot read" if stream is None or call is None else ""
-    if unread or not chainstate.is_marked_recovery(connection):
+    if unread or call is None or not _may_be_lost(connection, call, report.block):
         found = f"{what} for a batch that this ledger did not freeze{unread}: {suspicion(connection)}"
         breaker.trip(connection, Alarm.FOREIGN_BATCH, found, now_ms)
     if stream is None:
@@ -133,6 +134,21 @@ def follow(
     )
     streams.set_last_sequence(connection, stream.id, batches.last_used(connection, stream.id))
     _log.warning("%s for a batch that this ledger did not freeze", what)
+
+
+def _may_be_lost(connection: sa.Connection, call: ForeignCall, block: Block) -> bool:
+    """Whether a ledger that was lost may have frozen this batch: before it was mined, and before the restore.
+
+    A thief who knows for how long batches are valid is not told apart from it.
+    """
+    under_way, deployment = chainstate.recovery(connection), chainstate.get(connection)
+    if under_way is None or not under_way.marked:
+        return False
+    assert deployment is not None, "a ledger without a chain follows none"
+    frozen_s = block.timestamp
+    if under_way.until_block is not None and (began := blocks.at(connection, under_way.until_block)) is not None:
+        frozen_s = min(frozen_s, max(under_way.since_ms // 1000, began.timestamp))
+    return call.valid_until <= frozen_s + deployment.longest_batch_s
 
 
 def told(report: BlockReport, one: Seen, call: ForeignCall, skipped: Collection[int]) -> Told:

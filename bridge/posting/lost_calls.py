@@ -3,6 +3,11 @@
 No event names such a call, and carried out a second time it makes a second token, or gives gas money twice. So while
 the ledger recovers, and where a lost transaction may still take a nonce, blocks are read for transactions from our
 signers that do exactly what waits here: those are taken as ours.
+
+What nobody has seen yet may come after ours all the same, under a later nonce than the one that ours took. So behind a
+restore no such call is signed before the nonces that the lost ledger can have used are used up for good, with
+transactions that do nothing where there is nothing else. A guardian does not wait: what it takes away it may well take
+away twice.
 """
 
 from collections.abc import Sequence
@@ -11,8 +16,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from bridge.chain.rpc import MinedCall
+from bridge.posting import calls
 from bridge.posting.report import LostCall
-from bridge.store import attempts, batches, chainstate, lanes
+from bridge.store import attempts, batches, blocks, chainstate, lanes
 from bridge.store.batches import Batch
 from bridge.store.lanes import Lane
 
@@ -60,12 +66,27 @@ def waiting(connection: sa.Connection) -> list[Waiting]:
     ]
 
 
-def match(asked: Sequence[Waiting], calls: Sequence[MinedCall]) -> dict[bytes, tuple[Batch, LostCall]]:
+def match(asked: Sequence[Waiting], made: Sequence[MinedCall]) -> dict[bytes, tuple[Batch, LostCall]]:
     """The transactions of a block that carry calls, by hash; of calls alike the one with the nonce goes first."""
     left, found = sorted(asked, key=lambda one: not one.numbers), {}
-    for call in calls:
+    for call in made:
         one = next((each for each in left if each.is_carried_by(call)), None)
         if one is not None:
             found[call.transaction_hash] = one.batch, LostCall(one.batch.id, call.nonce)
             left.remove(one)
     return found
+
+
+def may_come_twice(connection: sa.Connection, call: Batch) -> bool:
+    """Whether a lost ledger may have sent this call too, under a nonce that is not used up for good yet."""
+    lane = lanes.by_id(connection, call.lane_id)
+    if call.purpose == calls.TICK or lane.doubtful_below == 0 or lane.id in lanes.guardians(connection):
+        return False
+    final = blocks.newest_final(connection)
+    return final is None or lanes.has_doubts(connection, lane, final.number)
+
+
+def has_to_wait(connection: sa.Connection, call: Batch) -> bool:
+    """Whether nothing can be done for this call but to wait until what may make it come twice is over."""
+    lane = lanes.by_id(connection, call.lane_id)
+    return lane.next_nonce >= lane.doubtful_below and may_come_twice(connection, call)

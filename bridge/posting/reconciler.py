@@ -15,12 +15,13 @@ from bridge.chain import contracts
 from bridge.chain.errors import ChainUnreachable
 from bridge.chain.rpc import Rpc
 from bridge.posting.clock import Clock, passed
-from bridge.store import audit, blocks, breaker, chainstate
+from bridge.posting.fenced import Writer
+from bridge.store import accounts, audit, blocks, breaker, chainstate
 from bridge.store.audit import Books, HeldAccount, Settlement
 from bridge.store.blocks import KnownBlock
 from bridge.store.breaker import Alarm
 from bridge.store.database import Database
-from bridge.store.writer import LedgerWriter
+from bridge.store.thaws import Seen
 from exchange.errors import Unavailable
 
 #: Differing accounts that one report names; all are counted.
@@ -112,19 +113,39 @@ class Report:
         return self.differences == 0
 
 
-class Reconciler:
-    """Audits on demand, and by itself, step by step."""
+@dataclass
+class Findings:
+    """What this process found when it compared."""
 
-    def __init__(self, *, database: Database, writer: LedgerWriter, rpc: Rpc, clock: Clock) -> None:
+    #: when everything was last compared
+    whole_ms: int | None = None
+    #: the newest comparison that was made by `step` or `reconcile`
+    last: Report | None = None
+    #: the newest one that found something, until everything is compared and found to be equal
+    differing: Report | None = None
+
+
+class Reconciler:
+    """Audits on demand, and by itself, step by step; several of one process can share their findings."""
+
+    def __init__(
+        self, *, database: Database, writer: Writer, rpc: Rpc, clock: Clock, found: Findings | None = None
+    ) -> None:
         self._database = database
         self._writer = writer
         self._rpc = rpc
         self._clock = clock
-        self._whole_ms: int | None = None
-        #: the newest comparison that was made by `step` or `reconcile`
-        self.last: Report | None = None
-        #: the newest one that found something, until everything is compared and found to be equal
-        self.differing: Report | None = None
+        self._found = found or Findings()
+
+    @property
+    def last(self) -> Report | None:
+        """The newest comparison that was made by `step` or `reconcile`."""
+        return self._found.last
+
+    @property
+    def differing(self) -> Report | None:
+        """The newest one that found something, until everything is compared and found to be equal."""
+        return self._found.differing
 
     def step(self) -> bool:
         """Compare what was moved since the last comparison, or everything where that is due.
@@ -133,7 +154,7 @@ class Reconciler:
         """
         with self._database.read() as connection:
             final = blocks.newest_final(connection)
-        whole = self._whole_ms is None or passed(self._whole_ms, self._clock(), WHOLE_EVERY_MS)
+        whole = self._found.whole_ms is None or passed(self._found.whole_ms, self._clock(), WHOLE_EVERY_MS)
         if final is None or (not whole and self.last is not None and self.last.block.number >= final.number):
             return False
         try:
@@ -146,10 +167,10 @@ class Reconciler:
         """Audit, and trip the breaker where anything differs. Raises NothingToAudit, ChainError."""
         report = self.audit(since=since)
         if since is None:
-            self._whole_ms = self._clock()
-        self.last = report
+            self._found.whole_ms = self._clock()
+        self._found.last = report
         if not report.is_equal or since is None:
-            self.differing = None if report.is_equal else report
+            self._found.differing = None if report.is_equal else report
         if not report.is_equal:
             _log.critical("%s", report.named())
             self._writer.run(
@@ -169,6 +190,20 @@ class Reconciler:
                 break
             report = self._look(program_id, since)
         return report
+
+    def seen(self, account_id: int) -> Seen:
+        """What the chain says now, at the newest final block, that one managed account holds.
+
+        Raises NothingToAudit before there is such a block, ChainError when the node cannot be asked.
+        """
+        with self._database.read() as connection:
+            final = blocks.newest_final(connection)
+            token, address = accounts.on_chain(connection, account_id)
+        if final is None:
+            raise NothingToAudit("no block is final yet; ask again shortly")
+        (answer,) = self._rpc.call_many([(token, contracts.encode_balance_of(address))], final.number)
+        self._require_still_there(final)
+        return Seen(final.number, _held(answer))
 
     def _look(self, program_id: str | None, since: int | None) -> Report:
         began_ms = self._clock()

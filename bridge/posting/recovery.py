@@ -13,10 +13,14 @@ What the lost ledger sent may also be on its way still, and no node knows of all
 behind what is posted here anew, a request that was repeated would count twice. So the recovery goes on until the chain
 takes no batch of that time any more. Only in a chain of our own, whose transactions all wait in its one node, is it
 over when that node shows none.
+
+Another process may post meanwhile. So the chain is asked first, and held against what the ledger says afterwards: what
+is sent was in the ledger before.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
@@ -24,6 +28,7 @@ from bridge.chain import contracts
 from bridge.chain.errors import RpcRefused
 from bridge.chain.rpc import Block, BlockId, Rpc
 from bridge.posting.clock import Clock
+from bridge.posting.fenced import Writer
 from bridge.posting.submitter import UNMINED_PER_LANE_MAX, examine_nonces
 from bridge.store import attempts, batches, blocks, chainstate, lanes, streams
 from bridge.store.batches import Batch
@@ -31,7 +36,6 @@ from bridge.store.blocks import KnownBlock
 from bridge.store.database import Database
 from bridge.store.lanes import Lane
 from bridge.store.streams import Stream
-from bridge.store.writer import LedgerWriter
 from exchange.errors import Unavailable
 
 #: How often a start is put off because the node has no receipt of a transaction that may be ours.
@@ -48,15 +52,22 @@ class Recovering(Unavailable):
     type = "recovering"
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the chain said at its head `at`: transactions of each signer, by address; batches of each stream, by id."""
+
+    at: Block
+    sent: Mapping[bytes, int]
+    posted: Mapping[int, int]
+
+
 class Recovery:
     """Keeps everybody waiting until the ledger knows what the chain knows; `active` says whether it does so.
 
     `own_chain`: all transactions that wait to be mined wait in this one node, as in the embedded chain.
     """
 
-    def __init__(
-        self, *, database: Database, writer: LedgerWriter, rpc: Rpc, clock: Clock, own_chain: bool = False
-    ) -> None:
+    def __init__(self, *, database: Database, writer: Writer, rpc: Rpc, clock: Clock, own_chain: bool = False) -> None:
         self._database = database
         self._writer = writer
         self._rpc = rpc
@@ -76,29 +87,34 @@ class Recovery:
 
         Raises ChainError: also, at most RECEIPTS_ASKED_MAX times, where the node lacks a receipt that would tell.
         """
-        head = self._rpc.head_number()
+        reason = self._found() if self.look() is None else None
+        if reason is not None:
+            told, now_ms = reason, self._clock()
+            self._writer.run(lambda connection: _begin(connection, told, now_ms))
+        under_way = self.look()
+        if under_way is not None and under_way.until_block is None:
+            head = self._rpc.head_number()
+            self._writer.run(lambda connection: chainstate.recover_until(connection, head))
+        if under_way is not None:
+            _log.warning("the ledger recovers, and takes no requests until then: %s", under_way.reason)
+
+    def look(self) -> chainstate.Recovery | None:
+        """The recovery under way, whichever process found that there must be one."""
         with self._database.read() as connection:
             under_way = chainstate.recovery(connection)
-            reason = self._ahead(connection, head) if under_way is None else None
-        if reason is not None:
-            now_ms = self._clock()
-            self._writer.run(lambda connection: chainstate.begin_recovery(connection, reason, now_ms, marked=False))
-        elif under_way is None:
-            return
-        if under_way is None or under_way.until_block is None:
-            self._writer.run(lambda connection: chainstate.recover_until(connection, head))
-        self.active = True
-        told = reason if under_way is None else under_way.reason
-        _log.warning("the ledger recovers, and takes no requests until then: %s", told)
+        self.active = under_way is not None
+        return under_way
 
     def step(self) -> bool:
         """End the recovery if all is taken in. Answers whether it ended now. Raises ChainError."""
-        if not self.active:
+        under_way = self.look()
+        if under_way is None:
+            return False
+        if under_way.until_block is None:
+            self.examine()
             return False
         with self._database.read() as connection:
-            under_way, final = chainstate.recovery(connection), blocks.newest_final(connection)
-            of_lanes = lanes.all_lanes(connection)
-        assert under_way is not None and under_way.until_block is not None
+            final, of_lanes = blocks.newest_final(connection), lanes.all_lanes(connection)
         if final is None or final.number < under_way.until_block:
             return False
         if not (self._own_chain or self._is_stale(under_way, final)):
@@ -154,31 +170,47 @@ class Recovery:
                 return True
         return False
 
-    def _ahead(self, connection: sa.Connection, head: int) -> str | None:
-        """What the chain has at its head, or is about to have, that this ledger cannot know of; or None."""
-        deployment = chainstate.get(connection)
-        if deployment is None:
+    def _found(self) -> str | None:
+        """Why the ledger must recover, or None."""
+        seen = self._ask()
+        if seen is None:
             return None
+        with self._database.read() as connection:
+            return self._ahead(connection, seen)
+
+    def _ask(self) -> _Seen | None:
+        """How far the chain is with what this ledger knows of; None before the ledger is bound to it."""
+        with self._database.read() as connection:
+            deployment = chainstate.get(connection)
+            if deployment is None:
+                return None
+            addresses = [one.address for one in lanes.all_lanes(connection)]
+            of = [] if deployment.exchange is None else streams.posting(connection)
+            asked = [_question(connection, deployment.exchange, one) for one in of if deployment.exchange is not None]
+        head = self._rpc.head_number()
         at = self._rpc.block(head)
         if at is None:  # another node behind the same address, which lags
             raise RpcRefused(0, f"the node lost block {head}", method="eth_getBlockByNumber")
+        sent = {one: self._rpc.transaction_count(one, "pending") for one in addresses}
+        answers = self._rpc.call_many(asked, head)
+        # A contract that is not there yet at this block answers nothing.
+        posted = {one.id: contracts.decode_uint(told) if told else 0 for one, told in zip(of, answers, strict=True)}
+        return _Seen(at, sent, posted)
+
+    def _ahead(self, connection: sa.Connection, seen: _Seen) -> str | None:
+        """What the chain had, or was about to have, that this ledger cannot know of; or None."""
         for lane in lanes.all_lanes(connection):
-            count = self._rpc.transaction_count(lane.address, "pending")
+            count = seen.sent.get(lane.address, 0)
             if count > lane.next_nonce:
                 return f"the chain has {count} transactions of {lane.role}, the ledger knows of {lane.next_nonce}"
-        return None if deployment.exchange is None else self._stream_ahead(connection, deployment.exchange, at)
-
-    def _stream_ahead(self, connection: sa.Connection, exchange: bytes, at: Block) -> str | None:
-        asked = [(of, _question(connection, exchange, of)) for of in streams.posting(connection)]
-        answers = self._rpc.call_many([question for _, question in asked], at.number)
-        for (of, _), answer in zip(asked, answers, strict=True):
-            used = contracts.decode_uint(answer) if answer else 0  # not there yet at this block
-            known = batches.last_mined(connection, of.id)
-            ours = {one.sequence: one for one in batches.unposted(connection, of.id)}
+        for stream_id, used in seen.posted.items():
+            known = batches.last_mined(connection, stream_id)
+            ours = {one.sequence: one for one in batches.unposted(connection, stream_id)}
             for sequence in range(known + 1, used + 1):
                 # What was mined while the service was down is simply ours; the follower will find it.
-                if sequence not in ours or not self._is_mined(connection, ours[sequence], at):
-                    return f"the chain is at batch {used} of {of.key}, and batch {sequence} is not known here"
+                if sequence not in ours or not self._is_mined(connection, ours[sequence], seen.at):
+                    key = streams.by_id(connection, stream_id).key
+                    return f"the chain is at batch {used} of {key}, and batch {sequence} is not known here"
         return None
 
     def _is_mined(self, connection: sa.Connection, ours: Batch, at: Block) -> bool:
@@ -199,6 +231,11 @@ class Recovery:
             self._missed += 1
             raise RpcRefused(0, f"no receipt yet for nonce {first} of lane {lane.role}", method="receipt")
         return False
+
+
+def _begin(connection: sa.Connection, reason: str, now_ms: int) -> None:
+    if chainstate.recovery(connection) is None:  # else another process found the same
+        chainstate.begin_recovery(connection, reason, now_ms, marked=False)
 
 
 def _question(connection: sa.Connection, exchange: bytes, of: Stream) -> tuple[bytes, bytes]:

@@ -18,13 +18,14 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class ForeignCall:
-    """What a transaction that is not ours called a contract with.
+    """What a transaction that is not ours called a contract with; `valid_until` is in unix seconds.
 
     `path` are the tokens along which it swapped, none for a program's own batch; `hops` the terms of each hop: version,
     from, to, price in micro-units.
     """
 
     sequence: int
+    valid_until: int
     words: bytes
     calldata: bytes
     path: tuple[bytes, ...] = ()

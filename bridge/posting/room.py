@@ -30,12 +30,15 @@ class Room:
     """What a stream's limits let through as of `block`, the newest that was taken in.
 
     In points, but for `credit`, in micro-units. The caps along a path are those of the batch's own terms, so here
-    stands what of each is used. A paused stream lets nothing through.
+    stands what of each is used, and of a program's limit of redemption what is `kept` from expiry. A paused stream lets
+    nothing through. `now_s` is what time it was on the chain.
     """
 
     block: KnownBlock
+    now_s: int
     available: Mapping[str, int]
     caps_used: Mapping[str, int] = field(default_factory=dict)
+    kept: int = 0
     paused: bool = False
 
     def short_of(self, connection: sa.Connection, stream: Stream, found: Batch) -> Throttle | None:
@@ -53,9 +56,14 @@ class Room:
                 return Throttle(limits.name_of(name), needed, left)
         return None
 
+    def keeps_enough(self, connection: sa.Connection, stream: Stream, demand: Mapping[str, int]) -> bool:
+        """Whether a program's batch with this demand leaves what is kept from expiry of the limit of redemption."""
+        left = self.available[limits.REDEMPTION] - _under_way(connection, stream)[limits.REDEMPTION]
+        return left - demand[limits.REDEMPTION] >= self.kept
+
 
 def read(rpc: Rpc, connection: sa.Connection, stream: Stream, now_s: int) -> Room:
-    """The room of a stream now. Raises ChainError."""
+    """The room of a stream at this time of the chain. Raises ChainError."""
     tip, tokens = blocks.tip(connection), streams.tokens(connection, stream)
     assert tip is not None
     if stream.kind == streams.PROGRAM:
@@ -76,11 +84,14 @@ def _under_way(connection: sa.Connection, stream: Stream) -> Counter[str]:
 def _of_program(rpc: Rpc, tip: KnownBlock, token: bytes, now_s: int) -> Room:
     asked = [(token, contracts.encode_paused()), *((token, contracts.encode_limit_of(limit)) for limit in Limit)]
     paused, *told = rpc.call_many(asked, tip.number)
-    available = {
-        calls.limit_name(limit): refilled(contracts.decode_limit(answer), tip.timestamp, now_s)
-        for limit, answer in zip(Limit, told, strict=True)
-    }
-    return Room(tip, available, paused=bool(contracts.decode_uint(paused)))
+    known = {limit: contracts.decode_limit(answer) for limit, answer in zip(Limit, told, strict=True)}
+    return Room(
+        tip,
+        now_s,
+        {calls.limit_name(limit): refilled(one, tip.timestamp, now_s) for limit, one in known.items()},
+        kept=limits.kept_from_expiry(known[Limit.REDEMPTION].capacity),
+        paused=bool(contracts.decode_uint(paused)),
+    )
 
 
 def refilled(limit: LimitNow, told_s: int, now_s: int) -> int:
@@ -122,6 +133,7 @@ def _of_path(rpc: Rpc, tip: KnownBlock, path: _Path, deployment: Deployment, now
     new_period = (now_s - CLOCK_LAG_S) // deployment.cap_period_s > tip.timestamp // deployment.cap_period_s
     return Room(
         tip,
+        now_s,
         {
             limits.credit_of(program_id): limit + position
             for program_id, limit, position in zip(path.programs, credit, positions, strict=False)

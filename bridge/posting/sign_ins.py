@@ -11,16 +11,10 @@ from bridge.chain.rpc import Rpc
 from bridge.chain.signin import SignIn, SignInInvalid, moment_ms
 from bridge.posting.relays import WrongSignature
 from bridge.store import accounts, challenges, programs
-from bridge.store.accounts import Account
+from bridge.store.accounts import Account, UnknownAccount
 from bridge.store.challenges import Challenge, ChallengeExpired
 from bridge.store.members import Member
-from exchange.errors import Invalid, NotFound
-
-
-class UnknownAccount(NotFound):
-    """Raised when a member has no account under a reference."""
-
-    type = "unknown-account"
+from exchange.errors import Invalid
 
 
 class WrongDomain(Invalid):

@@ -19,6 +19,7 @@ from bridge.chain.messages import Meaning, meaning_of
 from bridge.chain.rpc import Rpc
 from bridge.chain.transactions import FeeMarket, Fees, TransactionFields, fee_market
 from bridge.posting.clock import Clock, passed
+from bridge.posting.fenced import Lanes
 from bridge.posting.suspicion import suspicion
 from bridge.posting.turns import Turns
 from bridge.store import attempts, batches, blocks, breaker, chainstate, lanes, outcomes
@@ -28,7 +29,6 @@ from bridge.store.blocks import KnownBlock
 from bridge.store.breaker import Alarm
 from bridge.store.database import Database
 from bridge.store.lanes import Lane, Trouble, TroubleType
-from bridge.store.writer import LedgerWriter
 
 #: Transactions of one signer that may be under way; nodes hold no more for one sender.
 UNMINED_PER_LANE_MAX = 16
@@ -105,7 +105,7 @@ class Submitter:
         self,
         *,
         database: Database,
-        writer: LedgerWriter,
+        led: Lanes,
         rpc: Rpc,
         keystore: Keystore,
         clock: Clock,
@@ -113,7 +113,7 @@ class Submitter:
         rules: FeeRules,
     ) -> None:
         self._database = database
-        self._writer = writer
+        self._led = led
         self._rpc = rpc
         self._keystore = keystore
         self._clock = clock
@@ -128,12 +128,32 @@ class Submitter:
         #: lanes that wait for the base fee to fall before anything is signed
         self._barred: set[int] = set()
         self._funds: dict[int, tuple[int, int]] = {}
-        self._turns = Turns()
+        #: when the chain last failed to tell of a lane
+        self._untold_ms: dict[int, int] = {}
+        self._looks, self._turns = Turns(), Turns()
 
     # -- signing ------------------------------------------------------------------------------
 
+    def look(self, lane_ids: Iterable[int]) -> None:
+        """Find out of these lanes whether the chain agrees on their nonces: before, there is no room on a lane.
+
+        Raises ChainError at the first where the chain fails: that lane rests, and the next round begins behind it.
+        """
+        now_ms = self._clock()
+        untold = {one for one, since_ms in self._untold_ms.items() if not passed(since_ms, now_ms, RESEND_AFTER_MS)}
+        self._looks.serve(set(lane_ids) - self._agreed - untold, self._ask_of)
+
+    def _ask_of(self, lane_id: int) -> bool:
+        try:
+            self._look(lane_id)
+        except ChainError:
+            self._untold_ms[lane_id] = self._clock()
+            raise
+        self._untold_ms.pop(lane_id, None)
+        return True
+
     def prepare(self, lane_ids: Iterable[int]) -> Fees | None:
-        """Get ready to sign on these lanes: the fees to offer, or None while the base fee is above the ceiling.
+        """The fees to offer where something is signed on these lanes, or None while the base fee is above the ceiling.
 
         None also where there are no lanes to sign on. Raises ChainError.
         """
@@ -141,9 +161,6 @@ class Submitter:
         self._barred.clear()
         if not wanted:
             return None
-        for lane_id in wanted:
-            if lane_id not in self._agreed:
-                self._look(lane_id)
         market = fee_market(self._rpc)
         fees = market.offer(self._rules.fee_max_wei)
         if fees is None:
@@ -192,19 +209,21 @@ class Submitter:
     # -- sending ------------------------------------------------------------------------------
 
     def step(self, of_lanes: Collection[int] | None = None) -> bool:
-        """Send what was signed and is in no block, of all lanes or only of these. Answers whether anything was done.
+        """Send what was signed and is in no block, of all lanes that are led or only of these of them.
 
-        Raises ChainError at the first lane where the chain fails; the next step begins behind that one.
+        Answers whether anything was done. Raises ChainError at the first lane where the chain fails; the next step
+        begins behind that one.
         """
         done = self._settle()
         with self._database.read() as connection:
             waiting = attempts.unmined(connection)
             tip = blocks.tip(connection)
             of_id: dict[int, Lane] = {one.id: one for one in lanes.all_lanes(connection)}
-            troubles = lanes.troubles(connection)
+            ours = self._led.led(of_id.keys())
+            troubles = {lane_id: one for lane_id, one in lanes.troubles(connection).items() if lane_id in ours}
         by_lane = {lane_id: list(found) for lane_id, found in groupby(waiting, key=lambda one: one.lane_id)}
         market = cache(lambda: fee_market(self._rpc))
-        served = {one for one in by_lane if of_lanes is None or one in of_lanes}
+        served = {one for one in by_lane if one in ours and (of_lanes is None or one in of_lanes)}
 
         def serve(lane_id: int) -> bool:
             if lane_id not in served:
@@ -249,10 +268,10 @@ class Submitter:
                     break  # what comes behind could not be mined before it
         except ChainError:  # the answer is lost: it is sent again; those before it are noted
             if answers:
-                self._writer.run(partial(note, answers=answers))
+                self._led.writer(lane.id).run(partial(note, answers=answers))
             raise
         self._rest(lane.id, answers[-1].meaning)
-        self._writer.run(partial(note, answers=answers))
+        self._led.writer(lane.id).run(partial(note, answers=answers))
 
     def _hand_over(self, one: Attempt) -> Answer:
         try:
@@ -321,7 +340,7 @@ class Submitter:
         fees = market.replace(Fees(one.max_fee_wei, one.tip_wei), self._rules.fee_max_wei)
         if fees is None:
             return one, self._at_the_ceiling(market)
-        made = self._writer.run(partial(self._outbid, one=one, fees=fees))
+        made = self._led.writer(one.lane_id).run(partial(self._outbid, one=one, fees=fees))
         self._too_cheap.discard(one.hash)
         return made or one, None
 
@@ -364,7 +383,7 @@ class Submitter:
             if block is not None and block.hash == seen.block_hash:
                 if not block.final:
                     continue
-                self._writer.run(partial(self._conclude, lane_id=lane_id, seen=seen))
+                self._led.writer(lane_id).run(partial(self._conclude, lane_id=lane_id, seen=seen))
                 settled = True
             del self._sightings[lane_id]
             self._agreed.discard(lane_id)
@@ -407,7 +426,7 @@ class Submitter:
         with self._database.read() as connection:
             known = lanes.troubles(connection).get(lane_id)
         if (None if known is None else (known.type, known.text)) != told:
-            self._writer.run(partial(self._write_trouble, lane_id=lane_id, told=told))
+            self._led.writer(lane_id).run(partial(self._write_trouble, lane_id=lane_id, told=told))
 
     def _write_trouble(self, connection: sa.Connection, lane_id: int, told: Told | None) -> None:
         known = lanes.troubles(connection).get(lane_id)

@@ -45,6 +45,7 @@ class Versions:
     def __init__(self) -> None:
         self.due: dict[Direction, None] = {}
         self._revision = 0
+        self._newest: list[TermsRow] = []
         self._known: dict[Direction, dict[str, Version]] = {}
         self._moments = Timeline[Direction]()
 
@@ -54,11 +55,16 @@ class Versions:
         for row in terms.changed_since(connection, self._revision):
             self._note(row)
             self.touch([(row.from_program_id, row.to_program_id)])
+            self._newest = [*(self._newest if row.revision == self._revision else ()), row]
             self._revision = row.revision
 
     def is_ahead(self, connection: sa.Connection) -> bool:
-        """Whether something was read that the ledger does not hold."""
-        return self._revision > terms.last_revision(connection)
+        """Whether something was read that the ledger does not hold.
+
+        The number alone does not tell: another process may have given the same one to another change meanwhile. Where
+        the newest change was overtaken it is taken for undone, which only costs reading everything anew.
+        """
+        return self._newest != terms.of_revision(connection, self._revision)
 
     def touch(self, directions: Iterable[Direction]) -> None:
         """Something else about these directions changed."""

@@ -6,22 +6,32 @@ program and takes from another the same amount, so that each program's accounts 
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.store.schema import account, entry, operation, swap
-from exchange.errors import LinkConflict
+from bridge.store import debts, lots, pages
+from bridge.store.schema import account, entry, operation, program, swap
+from exchange.errors import LinkConflict, NotFound
 from exchange.ledger import Balance
 from exchange.words import account_address
 
 MEMBER = "member"
 ORPHAN = "orphan"
+#: Not a kind but a state: barred from spending.
+FROZEN = "frozen"
 WALLET = "wallet"
 ISSUED = "issued"
 REDEEMED = "redeemed"
 SWAPPED = "swapped"
 SYSTEM = (ISSUED, REDEEMED, SWAPPED)
-COUNTERS = ("credits_pending", "credits_posted", "debits_pending", "debits_posted", "incoming_pending")
+COUNTERS = ("credits_pending", "credits_posted", "debits_pending", "debits_posted", "incoming_pending", "held")
+
+
+class UnknownAccount(NotFound):
+    """Raised when a member or a program has no such managed account."""
+
+    type = "unknown-account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,19 @@ class Account:
     id: int
     program_id: str
     member_id: str
+    reference: bytes
+    address: bytes
+    frozen: bool
+    balance: Balance
+
+
+@dataclass(frozen=True, slots=True)
+class OddAccount:
+    """A managed account that somebody has to look at: it is frozen, or nobody's."""
+
+    id: int
+    program_id: str
+    member_id: str | None
     reference: bytes
     address: bytes
     frozen: bool
@@ -130,12 +153,15 @@ def adopt(connection: sa.Connection, account_id: int, member_id: str) -> None:
     ).one_or_none()
     if done is None:
         return
+    lots.look_again(connection, account_id)
     there = sa.select(entry.c.operation_id).where(entry.c.account_id == account_id)
-    connection.execute(
+    theirs = connection.execute(
         operation.update()
         .where(operation.c.id.in_(there), operation.c.program_id == done.program_id, operation.c.member_id.is_(None))
         .values(member_id=member_id)
+        .returning(operation.c.id)
     )
+    debts.adopt(connection, list(theirs.scalars()), member_id)
     connection.execute(
         swap.update()
         .where(swap.c.operation_id.in_(there), swap.c.to_program_id == done.program_id, swap.c.to_member_id.is_(None))
@@ -195,6 +221,42 @@ def by_reference(connection: sa.Connection, program_id: str, reference: bytes) -
     )
 
 
+def odd_page(
+    connection: sa.Connection, program_id: str | None, state: str | None, ask: pages.Ask
+) -> pages.Page[OddAccount]:
+    """A program's managed accounts (None: all programs') that are FROZEN or ORPHAN (None: either), oldest first."""
+    is_in = {FROZEN: account.c.frozen.is_(True), ORPHAN: account.c.kind == ORPHAN}
+    query = sa.select(account).where(sa.or_(*is_in.values()) if state is None else is_in[state])
+    if program_id is not None:
+        query = query.where(account.c.program_id == program_id)
+    return pages.read(connection, query, account.c.id, ask, _odd)
+
+
+def odd_at(connection: sa.Connection, program_id: str, address: bytes) -> OddAccount | None:
+    """The managed account at an address, or None."""
+    row = connection.execute(
+        sa.select(account).where(
+            account.c.program_id == program_id, account.c.address == address, account.c.kind.in_((MEMBER, ORPHAN))
+        )
+    ).one_or_none()
+    return None if row is None else _odd(row)
+
+
+def _odd(row: Any) -> OddAccount:
+    named = {name: getattr(row, name) for name in OddAccount.__slots__ if name != "balance"}
+    return OddAccount(**named, balance=balance_of(row))
+
+
+def on_chain(connection: sa.Connection, account_id: int) -> tuple[bytes, bytes]:
+    """Where an account stands on the chain: its program's token, and its address there."""
+    row = connection.execute(
+        sa.select(program.c.token, account.c.address)
+        .join(program, program.c.id == account.c.program_id)
+        .where(account.c.id == account_id)
+    ).one()
+    return row.token, row.address
+
+
 def posted(connection: sa.Connection, account_id: int) -> int:
     """What an account holds on the chain at the newest final block."""
     return int(
@@ -212,6 +274,12 @@ def of_member(connection: sa.Connection, member_id: str) -> list[Account]:
 def freeze(connection: sa.Connection, account_id: int) -> None:
     """Bar an account from spending, because ledger and chain disagree about it."""
     connection.execute(account.update().where(account.c.id == account_id).values(frozen=True))
+
+
+def thaw(connection: sa.Connection, account_id: int) -> None:
+    """Let a frozen account spend again; see `thaws` for what must be so before."""
+    connection.execute(account.update().where(account.c.id == account_id).values(frozen=False))
+    lots.look_again(connection, account_id)
 
 
 def count_frozen(connection: sa.Connection) -> int:

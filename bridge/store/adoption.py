@@ -10,7 +10,7 @@ turned up, as what was posted for that member names the account that is known. S
 such a member takes no other's account; used for one who was enrolled since, it does. Keys are the partner's to keep.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from bridge.store import accounts, links, members
 from bridge.store.database import IN_LIST_MAX
-from bridge.store.operations import Known
+from bridge.store.requests import Known
 from bridge.store.schema import account, entry, operation, swap
 from exchange.errors import NotLinked
 from exchange.operations import OperationKind
@@ -61,10 +61,14 @@ _ANY_RESTORED = (
 
 def candidates(connection: sa.Connection, program_id: str, keys: Iterable[str]) -> dict[str, list[Any]]:
     """For each of these keys whose tag they have, the restored operations that no request has claimed yet."""
-    found: dict[str, list[Any]] = {}
     if connection.execute(_ANY_RESTORED, {"program": program_id}).first() is None:
-        return found  # as in every ledger that was never restored
-    tags = {entry_tag(program_id, key): key for key in keys}
+        return {}  # as in every ledger that was never restored: a thousand tags cost more than the question
+    return tagged(connection, program_id, {entry_tag(program_id, key): key for key in keys})
+
+
+def tagged(connection: sa.Connection, program_id: str, tags: Mapping[bytes, str]) -> dict[str, list[Any]]:
+    """Like `candidates`, for keys whose tag is not that of the key alone."""
+    found: dict[str, list[Any]] = {}
     names = list(tags)
     for start in range(0, len(names), IN_LIST_MAX):
         asked = {"program": program_id, "tags": names[start : start + IN_LIST_MAX]}

@@ -6,10 +6,23 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bridge.store import accounts, batches, blocks, positions, programs
+from bridge.store import accounts, batches, blocks, debts, holds, positions, programs
 from bridge.store.blocks import KnownBlock
 from bridge.store.programs import Program
-from bridge.store.schema import account, batch, entry, holder_event, leg_hop, operation, quote_hop, stream, swap, terms
+from bridge.store.schema import (
+    UNRELEASED,
+    account,
+    batch,
+    entry,
+    holder_event,
+    leg_hop,
+    operation,
+    quote_hop,
+    stream,
+    swap,
+    terms,
+)
+from exchange.operations import OperationKind, OperationState
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,13 @@ class Books:
     swapped_in: int
     swapped_out: int
     ledger: int
+    #: what final expiries took, which is within `redeemed`; and what pending earns are still to bring
+    expired: int
+    to_come: int
+    #: what tills have authorised and not captured yet, which is within `ledger`
+    held: int
+    #: what members owe: no account's, and not on the chain
+    owed: int
     accounts: list[HeldAccount]
     position_micro: int
     operations: dict[str, int]
@@ -123,6 +143,9 @@ def _books(
         for row in rows
         if row.kind not in accounts.SYSTEM
     }
+    counts, final_points = _sums(connection, program.id)
+    for_tills = sum(row.held for row in rows)
+    assert for_tills == holds.left_in(connection, program.id), "accounts and holds disagree about what is held"
     return Books(
         program=program,
         issued=system[accounts.ISSUED].debits_posted,
@@ -130,9 +153,13 @@ def _books(
         swapped_in=system[accounts.SWAPPED].debits_posted,
         swapped_out=system[accounts.SWAPPED].credits_posted,
         ledger=sum(one.posted for one in held.values()),
+        held=for_tills,
+        owed=debts.of_program(connection, program.id),
         accounts=[one for account_id, one in held.items() if moved is None or account_id in moved],
         position_micro=position_micro + positions.unquoted_micro(connection, program.id),
-        operations=_counts(connection, program.id),
+        operations=counts,
+        expired=final_points.get(OperationKind.EXPIRY.value, 0),
+        to_come=_to_come(connection, program.id),
         refused_by_chain=sum(1 for row in rows if row.frozen),
         flow=flows.get(program.id, Flow(0, 0, 0)),
     )
@@ -178,10 +205,17 @@ def _positions(connection: sa.Connection) -> Counter[str]:
     return moved
 
 
-def _counts(connection: sa.Connection, program_id: str) -> dict[str, int]:
+def _sums(connection: sa.Connection, program_id: str) -> tuple[dict[str, int], dict[str, int]]:
+    """For each kind, how many operations there are, and how many points the final ones are."""
+    final = sa.case((operation.c.state == OperationState.FINAL.value, operation.c.points), else_=0)
     rows = connection.execute(
-        sa.select(operation.c.kind, sa.func.count())
+        sa.select(operation.c.kind, sa.func.count(), sa.func.sum(final))
         .where(operation.c.program_id == program_id)
         .group_by(operation.c.kind)
-    )
-    return dict(rows.all())
+    ).all()
+    return {kind: count for kind, count, _ in rows}, {kind: int(points) for kind, _, points in rows}
+
+
+def _to_come(connection: sa.Connection, program_id: str) -> int:
+    found = sa.select(sa.func.coalesce(sa.func.sum(operation.c.points), 0))
+    return int(connection.scalar(found.where(sa.text(UNRELEASED), operation.c.program_id == program_id)) or 0)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bridge.store.database import BUSY_TIMEOUT_MS, revisions
+from bridge.store.database import revisions
+from bridge.store.sqlite import BUSY_TIMEOUT_MS
 from exchange.errors import Conflict, Unavailable
 
 #: What SQLite puts beside a database in write-ahead mode.

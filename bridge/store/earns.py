@@ -6,28 +6,33 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.store import accounts, adoption, events, limits, operations, programs
+from bridge.store import accounts, adoption, events, limits, operations, programs, repayments
 from bridge.store.adoption import Asked
 from bridge.store.database import IN_LIST_MAX
 from bridge.store.ids import new_id, request_hash
-from bridge.store.operations import NOTHING_EARNED, Known, Operation
+from bridge.store.operations import NOTHING_EARNED, Operation
 from bridge.store.programs import Program
-from bridge.store.schema import account, entry, lot, member, operation, program, program_limit, stream
-from exchange.errors import InvalidAmount, SarrafError, UnknownMember, UnknownProgram
+from bridge.store.repayments import Earned
+from bridge.store.requests import Known
+from bridge.store.schema import account, debt, entry, lot, member, operation, program, program_limit, stream
+from exchange.days import DAY_MS, day_of, name_of
+from exchange.errors import InvalidAmount, ReleaseTooFar, SarrafError, UnknownMember, UnknownProgram
 from exchange.operations import OperationKind, OperationState
 from exchange.points import Points, points
 from exchange.words import EntryKind, entry_tag
 
-DAY_MS = 86_400_000
 #: Points that one program may ever issue: its books count in 64 bits with a sign.
 ISSUED_MAX = 2**62
+#: How many days ahead the points of an earn may be put off.
+RELEASE_AHEAD_DAYS_MAX = 1_826
 
 
 @dataclass(frozen=True, slots=True)
 class EarnRequest:
     """One earn as it was asked for: a member by id or number, and a spend in minor units or points outright.
 
-    `key_field` is where the caller stated the idempotency key, for the refusal of one that was used otherwise.
+    `key_field` is where the caller stated the idempotency key, for the refusal of one that was used otherwise. With a
+    `release_ms` that is still to come the earn is pending: its points come then.
     """
 
     key: str
@@ -37,6 +42,7 @@ class EarnRequest:
     points: int | None
     occurred_ms: int | None
     key_field: str = "event_id"
+    release_ms: int | None = None
 
     @property
     def member(self) -> str:
@@ -45,7 +51,12 @@ class EarnRequest:
 
     def fingerprint(self) -> bytes:
         """What a repeat must have in common with the first request."""
-        return request_hash("earn", self.member, self.spend_minor, self.points, self.occurred_ms)
+        said = () if self.release_ms is None else (self.release_ms,)
+        return request_hash("earn", self.member, self.spend_minor, self.points, self.occurred_ms, *said)
+
+    def is_pending(self, now_ms: int) -> bool:
+        """Whether its points are still to come."""
+        return self.release_ms is not None and self.release_ms > now_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,7 @@ class _Desk:
 class _Enrolled:
     member_id: str
     account_id: int
+    owes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +97,19 @@ class _Accepted:
     request: EarnRequest
     fingerprint: bytes
     operation: Operation
-    account_id: int
+    who: _Enrolled
+
+    @property
+    def account_id(self) -> int:
+        return self.who.account_id
 
     @property
     def points(self) -> int:
         return self.operation.points
+
+    @property
+    def pending(self) -> bool:
+        return self.operation.pending
 
 
 # Written once: building a statement anew costs more than running it.
@@ -110,8 +130,14 @@ _FIND_DESK = (
     .where(program.c.id == sa.bindparam("program"))
 )
 _FIND_MEMBERS = (
-    sa.select(member.c.id, member.c.member_number, sa.func.min(account.c.id).label("account_id"))
+    sa.select(
+        member.c.id,
+        member.c.member_number,
+        sa.func.min(account.c.id).label("account_id"),
+        sa.func.max(sa.func.coalesce(debt.c.points, 0)).label("debt"),
+    )
     .join(account, account.c.member_id == member.c.id)
+    .outerjoin(debt, debt.c.member_id == member.c.id)
     .where(member.c.program_id == sa.bindparam("program"))
     .group_by(member.c.id, member.c.member_number)
 )
@@ -180,16 +206,16 @@ def _enrolled(
     found: dict[tuple[str | None, str | None], _Enrolled] = {}
     numbers = sorted({one.member_number for one in requests if one.member_number is not None})
     for row in _look_up(connection, _BY_NUMBER, program_id, numbers):
-        found[None, row.member_number] = _Enrolled(row.id, row.account_id)
+        found[None, row.member_number] = _Enrolled(row.id, row.account_id, row.debt > 0)
     ids = sorted({one.member_id for one in requests if one.member_id is not None})
     for row in _look_up(connection, _BY_ID, program_id, ids):
-        found[row.id, None] = _Enrolled(row.id, row.account_id)
+        found[row.id, None] = _Enrolled(row.id, row.account_id, row.debt > 0)
     return found
 
 
 def _look_up(
-    connection: sa.Connection, statement: sa.Select[tuple[str, str, int]], program_id: str, names: list[str]
-) -> Iterable[sa.Row[tuple[str, str, int]]]:
+    connection: sa.Connection, statement: sa.Select[tuple[str, str, int, int]], program_id: str, names: list[str]
+) -> Iterable[sa.Row[tuple[str, str, int, int]]]:
     for start in range(0, len(names), IN_LIST_MAX):
         yield from connection.execute(statement, {"program": program_id, "names": names[start : start + IN_LIST_MAX]})
 
@@ -218,7 +244,8 @@ def _accept_one(
 ) -> _Accepted:
     who, amount = _who_and_what(desk, request, enrolled)
     limits.require(desk.capacity, amount, limits.ISSUANCE)
-    return _Accepted(request, fingerprint, _operation(desk, request, who, amount, now_ms), who.account_id)
+    require_release(request.release_ms, now_ms)
+    return _Accepted(request, fingerprint, _operation(desk, request, who, amount, now_ms), who)
 
 
 def _who_and_what(
@@ -236,15 +263,44 @@ def _who_and_what(
     return who, desk.program.earning_rate.award(request.spend_minor)
 
 
-def _require_room(desk: _Desk, accepted: int, amount: int) -> None:
-    left = ISSUED_MAX - desk.issued - accepted
+def require_release(release_ms: int | None, now_ms: int) -> None:
+    """Raises ReleaseTooFar where points are to come later than in RELEASE_AHEAD_DAYS_MAX days."""
+    latest_ms = now_ms + RELEASE_AHEAD_DAYS_MAX * DAY_MS
+    if release_ms is not None and release_ms > latest_ms:
+        raise ReleaseTooFar(
+            f"points can be put off for {RELEASE_AHEAD_DAYS_MAX:,} days, until the day {name_of(day_of(latest_ms))}",
+            field="available_at",
+            limit=RELEASE_AHEAD_DAYS_MAX,
+        )
+
+
+def require_issuable(connection: sa.Connection, program_id: str, amount: Points, instead_of: int) -> None:
+    """Raises OverLimit or InvalidAmount where an earn of `instead_of` points cannot be one of `amount`."""
+    desk = _desk(connection, program_id)
+    limits.require(desk.capacity, amount, limits.ISSUANCE)
+    _require_room(desk, -instead_of, amount)
+
+
+def left_to_issue(connection: sa.Connection, program_id: str) -> int:
+    """How many points more a program's books can count."""
+    issued = accounts.system_account(connection, program_id, accounts.ISSUED)
+    counted = sa.select(account.c.debits_pending + account.c.debits_posted).where(account.c.id == issued)
+    return ISSUED_MAX - int(connection.execute(counted).scalar_one())
+
+
+def require_countable(left: int, amount: int) -> None:
+    """Raises InvalidAmount where so many points are more than is left to issue."""
     if amount > left:
         raise InvalidAmount(
-            f"program {desk.program.symbol} has issued nearly all the points that its books can count",
+            "the program has issued nearly all the points that its books can count",
             field="points",
             limit=left,
-            nearest=left or None,
+            nearest=max(0, left) or None,
         )
+
+
+def _require_room(desk: _Desk, accepted: int, amount: int) -> None:
+    require_countable(ISSUED_MAX - desk.issued - accepted, amount)
 
 
 def _operation(desk: _Desk, request: EarnRequest, who: _Enrolled, amount: Points, now_ms: int) -> Operation:
@@ -262,6 +318,8 @@ def _operation(desk: _Desk, request: EarnRequest, who: _Enrolled, amount: Points
         tag=entry_tag(desk.program.id, request.key),
         occurred_ms=request.occurred_ms,
         created_ms=now_ms,
+        release_ms=request.release_ms,
+        pending=bool(amount) and request.is_pending(now_ms),
     )
 
 
@@ -274,14 +332,22 @@ def _write(connection: sa.Connection, desk: _Desk, accepted: list[_Accepted], no
     if not earning:
         return
     days = desk.program.expiry_days
-    expires_ms = None if days is None else now_ms + days * DAY_MS
     connection.execute(entry.insert(), [_entry_row(one, desk.issued_id) for one in earning])
-    connection.execute(lot.insert(), [_lot_row(one, now_ms, expires_ms) for one in earning])
+    connection.execute(lot.insert(), [_lot_row(one, now_ms, days) for one in earning])
     changes = accounts.Changes()
     for one in earning:
-        changes.add(one.account_id, "credits_pending", one.points)
+        changes.add(one.account_id, "incoming_pending" if one.pending else "credits_pending", one.points)
         changes.add(desk.issued_id, "debits_pending", one.points)
     changes.apply(connection)
+    paying = [_earned(one) for one in earning if one.who.owes and not one.pending]
+    if paying:
+        repayments.pay_off_earned(connection, desk.program.id, paying, now_ms)
+
+
+def _earned(one: _Accepted) -> Earned:
+    made = one.operation
+    assert made.tag is not None
+    return Earned(made.id, made.tag, one.who.member_id, one.account_id, made.points)
 
 
 def _operation_row(one: _Accepted, stream_id: int) -> dict[str, object]:
@@ -297,9 +363,10 @@ def _operation_row(one: _Accepted, stream_id: int) -> dict[str, object]:
         "idempotency_key": made.idempotency_key,
         "request_hash": one.fingerprint,
         "tag": made.tag,
-        "stream_id": stream_id if made.points else None,
+        "stream_id": stream_id if made.points and not made.pending else None,
         "occurred_ms": made.occurred_ms,
         "created_ms": made.created_ms,
+        "release_ms": made.release_ms,
     }
 
 
@@ -317,13 +384,19 @@ def _entry_row(one: _Accepted, issued_id: int) -> dict[str, object]:
     }
 
 
-def _lot_row(one: _Accepted, now_ms: int, expires_ms: int | None) -> dict[str, object]:
+def _lot_row(one: _Accepted, now_ms: int, expiry_days: int | None) -> dict[str, object]:
     return {
         "account_id": one.account_id,
         "operation_id": one.operation.id,
         "amount": one.points,
         "remaining": one.points,
-        "pending": False,
-        "earned_ms": now_ms,
-        "expires_ms": expires_ms,
+        "pending": one.pending,
+        **ages(one.request.release_ms if one.pending else now_ms, expiry_days),
     }
+
+
+def ages(since_ms: int | None, expiry_days: int | None) -> dict[str, int | None]:
+    """How old points are that are a member's since then, and when they expire."""
+    assert since_ms is not None
+    expires_ms = None if expiry_days is None else since_ms + expiry_days * DAY_MS
+    return {"earned_ms": since_ms, "expires_ms": expires_ms}

@@ -1,6 +1,9 @@
 """Entries: the double-entry effects of operations, moved from pending to posted when the chain has made them final."""
 
 import struct
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
@@ -8,6 +11,48 @@ from bridge.store import accounts, batches, lots
 from bridge.store.batches import Batch
 from bridge.store.schema import entry, operation
 from exchange.words import EntryKind
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """What an operation does to one managed account."""
+
+    operation_id: str
+    account_id: int
+    amount: int
+
+
+def enter(
+    connection: sa.Connection, program_id: str, kind: EntryKind, legs: Sequence[Leg], *, coming: bool = False
+) -> None:
+    """The pending entries of operations of one kind, against what their program issued or redeemed.
+
+    A debit's points are held. A credit counts from now on like any other in the queue, but for one that is `coming`: it
+    does not stand in the stream yet.
+    """
+    contra = accounts.system_account(connection, program_id, accounts.ISSUED if kind.is_credit else accounts.REDEEMED)
+    own, against = ("credits_pending", "debits_pending") if kind.is_credit else ("debits_pending", "credits_pending")
+    own = "incoming_pending" if coming else own
+    numbers, changes, rows = Counter[str](), accounts.Changes(), []
+    for one in legs:
+        changes.add(one.account_id, own, one.amount)
+        changes.add(contra, against, one.amount)
+        rows.append(
+            {
+                "operation_id": one.operation_id,
+                "program_id": program_id,
+                "leg": numbers[one.operation_id],
+                "kind": kind.value,
+                "credit": kind.is_credit,
+                "amount": one.amount,
+                "account_id": one.account_id,
+                "contra_id": contra,
+                "state": "pending",
+            }
+        )
+        numbers[one.operation_id] += 1
+    connection.execute(entry.insert(), rows)
+    changes.apply(connection)
 
 
 def post(connection: sa.Connection, found: Batch) -> None:

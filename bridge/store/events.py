@@ -3,8 +3,9 @@
 An accepted operation has a row of its own; a step of a batch is one row for all its operations, opened when it is read.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -25,6 +26,47 @@ class OperationEvent:
     kind: str
     state: str
     at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectEvent:
+    """What happened to something that is no operation: a hold, an adjustment, points that are about to expire.
+
+    `subject` is its id, and `kind` what it is; `told` is what is to be known of it beyond that.
+    """
+
+    cursor: int
+    kind: str
+    subject: str
+    program_id: str
+    state: str
+    told: dict[str, Any]
+    at_ms: int
+
+
+#: What an event is about, by the prefix of its subject's id.
+SUBJECTS = {"hld": "hold", "adj": "adjustment", "mbr": "expiry"}
+
+
+def subject_changed(
+    connection: sa.Connection, program_id: str, subject: str, state: str, told: dict[str, Any], at_ms: int
+) -> None:
+    """What has the id `subject`, one of SUBJECTS, reached `state`."""
+    subjects_changed(connection, program_id, {subject: told}, state, at_ms)
+
+
+def subjects_changed(
+    connection: sa.Connection, program_id: str, changes: Mapping[str, dict[str, Any]], state: str, at_ms: int
+) -> None:
+    """Each of these subjects, of which so much is to be told, reached `state`."""
+    assert all(subject.partition("_")[0] in SUBJECTS for subject in changes)
+    connection.execute(
+        event.insert(),
+        [
+            {"program_id": program_id, "subject": subject, "state": state, "told": told, "at_ms": at_ms}
+            for subject, told in changes.items()
+        ],
+    )
 
 
 def operations_changed(connection: sa.Connection, changes: Iterable[tuple[str, str]], state: str, at_ms: int) -> None:
@@ -53,7 +95,9 @@ def last_cursor(connection: sa.Connection) -> int:
     return connection.scalar(sa.select(sa.func.coalesce(sa.func.max(event.c.id), 0))) or 0
 
 
-def after(connection: sa.Connection, cursor: int, program_id: str | None) -> tuple[list[OperationEvent], int]:
+def after(
+    connection: sa.Connection, cursor: int, program_id: str | None
+) -> tuple[list[OperationEvent | SubjectEvent], int]:
     """The events behind `cursor` that concern a program (None: all), and the cursor to go on from.
 
     A swap concerns both its programs; read for all, it is told once.
@@ -62,9 +106,13 @@ def after(connection: sa.Connection, cursor: int, program_id: str | None) -> tup
     if program_id is not None:
         rows = rows.where(event.c.program_id == program_id)
     found = connection.execute(rows).all()
-    events: list[OperationEvent] = []
+    events: list[OperationEvent | SubjectEvent] = []
     for row in found:
-        events.extend(_opened(connection, row, program_id))
+        if row.subject is None:
+            events.extend(_opened(connection, row, program_id))
+            continue
+        kind = SUBJECTS[row.subject.partition("_")[0]]
+        events.append(SubjectEvent(row.id, kind, row.subject, row.program_id, row.state, row.told or {}, row.at_ms))
     return events, (found[-1].id if found else cursor)
 
 

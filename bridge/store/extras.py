@@ -5,12 +5,13 @@ final, and fail when it fails; once the swap is final they may wait for room in 
 bonus is incoming, and a fee's points are held.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bridge.store import accounts, events, lots, spending, streams
+from bridge.store import accounts, entries, events, lots, spending, streams
+from bridge.store.entries import Leg
 from bridge.store.ids import new_id
 from bridge.store.quotes import Quote
 from bridge.store.schema import entry, lot, operation
@@ -84,7 +85,8 @@ def _accept_bonus(
     assert sum(one.amount for one in portions) == offer.bonus, "the bonus is divided, not changed"
     operation_id = _operation(connection, OperationKind.BONUS, swap_id, offer, now_ms)
     into = accounts.of_member(connection, offer.to_member_id)[0].id
-    _enter(connection, operation_id, EntryKind.BONUS, offer.to_program_id, {into: offer.bonus})
+    legs = [Leg(operation_id, into, offer.bonus)]
+    entries.enter(connection, offer.to_program_id, EntryKind.BONUS, legs, coming=True)
     connection.execute(
         lot.insert(),
         [
@@ -107,8 +109,8 @@ def _accept_bonus(
 def _accept_fee(connection: sa.Connection, offer: Quote, swap_id: str, now_ms: int) -> None:
     taken = spending.purse(connection, offer.member_id, now_ms).take(Points(offer.fee_points))
     operation_id = _operation(connection, OperationKind.FEE, swap_id, offer, now_ms)
-    amounts = {account_id: sum(one.amount for one in takes) for account_id, takes in taken.items()}
-    _enter(connection, operation_id, EntryKind.FEE, offer.program_id, amounts)
+    legs = [Leg(operation_id, account_id, sum(one.amount for one in takes)) for account_id, takes in taken.items()]
+    entries.enter(connection, offer.program_id, EntryKind.FEE, legs)
     spending.hold(connection, operation_id, list(taken.items()))
 
 
@@ -132,37 +134,3 @@ def _operation(connection: sa.Connection, kind: OperationKind, swap_id: str, off
     )
     events.operations_changed(connection, [(program_id, operation_id)], OperationState.ACCEPTED, now_ms)
     return operation_id
-
-
-def _enter(
-    connection: sa.Connection, operation_id: str, kind: EntryKind, program_id: str, amounts: Mapping[int, int]
-) -> None:
-    """The pending entries of a bonus or a fee: so many points for each account."""
-    contra, waiting, against = (
-        (accounts.ISSUED, "incoming_pending", "debits_pending")
-        if kind.is_credit
-        else (accounts.REDEEMED, "debits_pending", "credits_pending")
-    )
-    contra_id = accounts.system_account(connection, program_id, contra)
-    changes = accounts.Changes()
-    for account_id, amount in amounts.items():
-        changes.add(account_id, waiting, amount)
-        changes.add(contra_id, against, amount)
-    connection.execute(
-        entry.insert(),
-        [
-            {
-                "operation_id": operation_id,
-                "program_id": program_id,
-                "leg": leg,
-                "kind": kind.value,
-                "credit": kind.is_credit,
-                "amount": amount,
-                "account_id": account_id,
-                "contra_id": contra_id,
-                "state": "pending",
-            }
-            for leg, (account_id, amount) in enumerate(amounts.items())
-        ],
-    )
-    changes.apply(connection)

@@ -8,11 +8,23 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.store import batches, limits, programs, streams
+from bridge.store import batches, limits, operations, programs, streams
 from bridge.store import terms as agreed
 from bridge.store.batches import Batch
 from bridge.store.ids import new_id
-from bridge.store.schema import account, batch, entry, operation, quote_hop, stream, swap, terms, wallet
+from bridge.store.schema import (
+    WAITING,
+    WAITING_EXPIRY,
+    account,
+    batch,
+    entry,
+    operation,
+    quote_hop,
+    stream,
+    swap,
+    terms,
+    wallet,
+)
 from bridge.store.streams import Stream
 from exchange.operations import OperationKind, OperationState
 from exchange.points import Points
@@ -21,6 +33,15 @@ from exchange.words import WORD_BYTES, EntryKind, EntryWord, binding_words
 
 OVER_CAP = "the cap of the terms was lowered, and is less than this swap alone"
 OVER_CREDIT = "this swap alone comes to more than a program along its path may owe"
+
+#: What gives way under a limit: it is left waiting while others go, since the limit may take a day to refill. Its
+#: points are held, so nothing that overtakes it can take what it needs, and the credits it counts on stay ahead of it.
+GIVES_WAY: Mapping[str, OperationKind] = {
+    limits.RELEASE: OperationKind.RELEASE,
+    limits.REDEMPTION: OperationKind.EXPIRY,
+}
+#: The key, among the bounds of a batch, of what expires in it.
+_EXPIRING = "expiring"
 
 #: How many entries' room in a batch an item takes, where it is not one: what concerns wallets writes more slots, and a
 #: binding is two words.
@@ -64,6 +85,11 @@ class Item:
             return {}
         return {limits.ISSUANCE if self.kind.is_credit else limits.REDEMPTION: self.amount}
 
+    @property
+    def bounded(self) -> dict[str, int]:
+        """What the item counts for among the bounds of a batch."""
+        return self.takes | ({_EXPIRING: self.amount} if self.kind is EntryKind.EXPIRY else {})
+
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
@@ -78,49 +104,77 @@ class Frozen:
     gas_limit: int
 
 
-def waiting_streams(connection: sa.Connection) -> list[tuple[Stream, int, int]]:
-    """Streams with operations that wait for a batch: how many, and since when the oldest (milliseconds)."""
-    rows = connection.execute(
-        sa.select(stream, sa.func.count(), sa.func.min(operation.c.created_ms))
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for a batch in a stream: how many operations, and since when the oldest (milliseconds).
+
+    Where nothing but `expiries` waits, of which there may be very many, they are not counted: 0.
+    """
+
+    stream: Stream
+    count: int
+    oldest_ms: int
+    expiries: bool
+
+
+def waiting_streams(connection: sa.Connection) -> list[Waiting]:
+    """Streams with operations that wait for a batch."""
+    others = connection.execute(
+        sa.select(stream, sa.func.count(), sa.func.min(operations.WAITS_SINCE_MS))
         .join(operation, operation.c.stream_id == stream.c.id)
-        .where(sa.text("operation.state = 'accepted' AND operation.batch_id IS NULL"))
+        .where(sa.text(WAITING))
         .group_by(stream.c.id)
-        .order_by(stream.c.id)
     )
-    return [(Stream(*row[:-2]), row[-2], row[-1]) for row in rows]
+    found = {row[0]: Waiting(Stream(*row[:-2]), row[-2], row[-1], expiries=False) for row in others}
+    first_expiry = (
+        sa.select(operation.c.created_ms)
+        .where(operation.c.stream_id == stream.c.id, sa.text(WAITING_EXPIRY))
+        .order_by(operation.c.seq)
+        .limit(1)
+        .scalar_subquery()
+    )
+    for row in connection.execute(sa.select(stream, first_expiry).where(stream.c.id.not_in(found))):
+        if row[-1] is not None:
+            found[row[0]] = Waiting(Stream(*row[:-1]), 0, row[-1], expiries=True)
+    return [found[one] for one in sorted(found)]
 
 
-def waits_beside_releases(connection: sa.Connection, stream_id: int, batch_id: str) -> bool:
-    """Whether something else than releases is frozen in the batch or waits behind it."""
-    query = sa.select(operation.c.seq).where(
+def is_in_the_way(connection: sa.Connection, stream_id: int, batch_id: str, kind: OperationKind) -> bool:
+    """Whether the batch holds what gives way, of this kind, and something else is frozen with it or waits behind it.
+
+    Expiries are nothing for which others would give way.
+    """
+    held = sa.select(operation.c.seq).where(operation.c.batch_id == batch_id, operation.c.kind == kind.value)
+    beside = sa.select(operation.c.seq).where(
         operation.c.stream_id == stream_id,
         operation.c.state == OperationState.ACCEPTED.value,
-        operation.c.kind != OperationKind.RELEASE.value,
+        operation.c.kind.not_in({kind.value, OperationKind.EXPIRY.value}),
         sa.or_(operation.c.batch_id.is_(None), operation.c.batch_id == batch_id),
     )
-    return connection.execute(query.limit(1)).first() is not None
+    return all(connection.execute(query.limit(1)).first() is not None for query in (held, beside))
 
 
-def waiting_items(connection: sa.Connection, stream_id: int, entries_max: int, *, releases: bool = True) -> list[Item]:
+def waiting_items(
+    connection: sa.Connection, stream_id: int, entries_max: int, *, without: OperationKind | None = None
+) -> list[Item]:
     """The oldest waiting entries of a stream, whole operations, at most `entries_max`, in the contract's order.
 
     Swap legs of one batch share the versions of their terms, since the contract takes one version for each hop.
     Together the items take no more than any limit can ever let through at once; only a single operation that takes more
-    than that stands alone, and waits until the limit is raised. Without `releases` these are left waiting: their points
-    are held, so nothing that overtakes them can take what they need.
+    than that stands alone, and waits until the limit is raised. What gives way is left waiting where it is of the kind
+    `without`. Expiries get the places that are left, whatever their age, and together no more than one batch lets
+    expire: one that is more, since the limit was lowered, waits until it is raised, and lets the others pass.
     """
-    chosen_kinds = sa.true() if releases else operation.c.kind != OperationKind.RELEASE.value
-    oldest = (
-        sa.select(operation.c.id, operation.c.seq, operation.c.tag)
-        .where(
-            operation.c.stream_id == stream_id,
-            sa.text("operation.state = 'accepted' AND operation.batch_id IS NULL"),
-            chosen_kinds,
-        )
-        .order_by(operation.c.seq)
-        .limit(entries_max)
-        .subquery()
+    ceilings = _ceilings(connection, stream_id)
+    others = sa.true() if without is None else operation.c.kind != without.value
+    expiries = operation.c.points <= ceilings.get(_EXPIRING, 0)
+    if without is OperationKind.EXPIRY:
+        expiries = sa.false()
+    parts = (
+        _oldest(stream_id, WAITING, others, entries_max, last=0),
+        _oldest(stream_id, WAITING_EXPIRY, expiries, entries_max, last=1),
     )
+    oldest = sa.union_all(*(sa.select(one) for one in parts)).subquery()
     rows = connection.execute(
         sa.select(
             entry.c.id,
@@ -130,23 +184,34 @@ def waiting_items(connection: sa.Connection, stream_id: int, entries_max: int, *
             account.c.reference,
             oldest.c.seq,
             oldest.c.tag,
+            oldest.c.last,
         )
         .join(oldest, oldest.c.id == entry.c.operation_id)
         .join(account, account.c.id == entry.c.account_id)
         # A swap's credit is minted by the leg that its debit is.
         .where(sa.or_(entry.c.kind != EntryKind.SWAP.value, entry.c.credit.is_(False)))
-        .order_by(oldest.c.seq, entry.c.id)
+        .order_by(oldest.c.last, oldest.c.seq, entry.c.id)
     ).all()
     paths = _paths(connection, oldest)
-    items = [(row.seq, _item(row, paths.get(row.operation_id))) for row in rows]
+    items = [((row.last, row.seq), _item(row, paths.get(row.operation_id))) for row in rows]
     found = sorted([*items, *_bindings(connection, oldest)], key=lambda one: one[0])
     if not found:
         return []
-    ceilings = _ceilings(connection, stream_id)
     if rows and rows[0].operation_id in paths:
         ceilings |= {limits.cap_of(*hop.direction): hop.managed_cap for hop in paths[rows[0].operation_id]}
     chosen = _whole_operations([item for _, item in found], entries_max, ceilings)
     return sorted(chosen, key=lambda item: _PLACES.get(item.kind, _CREDIT if item.kind.is_credit else _DEBIT))
+
+
+def _oldest(stream_id: int, where: str, also: sa.ColumnElement[bool], count_max: int, *, last: int) -> sa.Subquery:
+    """The first of the operations that wait in a stream, with their place: all of the `last` come last."""
+    return (
+        sa.select(operation.c.id, operation.c.seq, operation.c.tag, sa.literal(last).label("last"))
+        .where(operation.c.stream_id == stream_id, sa.text(where), also)
+        .order_by(operation.c.seq)
+        .limit(count_max)
+        .subquery()
+    )
 
 
 # The contract takes credits first, then debits, then what concerns wallets.
@@ -214,13 +279,14 @@ def _crossing(amount: int, hops: Sequence[_Hop]) -> dict[str, int]:
     return taken
 
 
-def _bindings(connection: sa.Connection, oldest: sa.Subquery) -> list[tuple[int, Item]]:
+def _bindings(connection: sa.Connection, oldest: sa.Subquery) -> list[tuple[tuple[int, int], Item]]:
     """The bindings of wallets, and the ends of bindings, among these operations: each with its place in their order."""
     rows = connection.execute(
         sa.select(
             oldest.c.id,
             oldest.c.seq,
             oldest.c.tag,
+            oldest.c.last,
             account.c.reference,
             sa.case((wallet.c.bind_operation_id == oldest.c.id, wallet.c.address)).label("wallet"),
         )
@@ -228,7 +294,8 @@ def _bindings(connection: sa.Connection, oldest: sa.Subquery) -> list[tuple[int,
         .join(account, account.c.id == wallet.c.account_id)
     )
     return [
-        (row.seq, Item(0, row.id, row.reference, EntryKind.BIND, 0, row.tag, None, wallet=row.wallet)) for row in rows
+        ((row.last, row.seq), Item(0, row.id, row.reference, EntryKind.BIND, 0, row.tag, None, wallet=row.wallet))
+        for row in rows
     ]
 
 
@@ -284,7 +351,8 @@ def _ceilings(connection: sa.Connection, stream_id: int) -> dict[str, int]:
     if of.kind == streams.PATH:
         owing = (programs.by_id(connection, one) for one in of.programs[:-1])
         return {limits.credit_of(one.id): one.credit_limit_micro for one in owing}
-    return {name: bounds.capacity for name, bounds in limits.of_program(connection, of.key).items()}
+    found = {name: bounds.capacity for name, bounds in limits.of_program(connection, of.key).items()}
+    return found | {_EXPIRING: limits.expiring_max(found[limits.REDEMPTION])}
 
 
 def _whole_operations(items: Sequence[Item], entries_max: int, ceilings: Mapping[str, int]) -> list[Item]:
@@ -292,7 +360,7 @@ def _whole_operations(items: Sequence[Item], entries_max: int, ceilings: Mapping
     end, weight, taken = 0, 0, Counter[str]()
     for index, item in enumerate(items):
         weight += WEIGHTS.get(item.kind, 1)
-        taken.update(item.takes)
+        taken.update(item.bounded)
         over = any(taken[name] > most for name, most in ceilings.items())
         if weight > entries_max or item.versions != items[0].versions or (over and end):
             break

@@ -21,6 +21,8 @@ PREFIXES = {
     "key": "key",
     "wallet": "wal",
     "holder_call": "hcl",
+    "hold": "hld",
+    "adjustment": "adj",
 }
 
 

@@ -102,6 +102,14 @@ def first_open(connection: sa.Connection, of: Lane) -> int:
     return of.next_nonce if first is None else first
 
 
+def has_doubts(connection: sa.Connection, of: Lane, final_number: int) -> bool:
+    """Whether what a lost ledger had sent may yet use one of the lane's nonces, as of this final block."""
+    open_still = sa.or_(nonce.c.mined_block.is_(None), nonce.c.mined_block > final_number)
+    query = sa.select(sa.func.min(nonce.c.number)).where(nonce.c.lane_id == of.id, nonce.c.state == LIVE, open_still)
+    first: int | None = connection.scalar(query)
+    return (of.next_nonce if first is None else first) < of.doubtful_below
+
+
 def unmined(connection: sa.Connection) -> dict[int, int]:
     """For each lane, how many of its nonces are not yet used up in a canonical block."""
     rows = connection.execute(sa.select(nonce.c.lane_id, sa.func.count()).where(_UNMINED).group_by(nonce.c.lane_id))

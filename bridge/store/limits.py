@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from bridge.store import lots
 from bridge.store.schema import program_limit
 from exchange.errors import OverLimit
 
@@ -72,6 +73,8 @@ def changed(connection: sa.Connection, program_id: str, name: str, bounds: Bound
         .where(program_limit.c.program_id == program_id, program_limit.c.name == name)
         .values(capacity=bounds.capacity, refill_per_second=bounds.refill_per_second)
     )
+    if name == REDEMPTION:
+        lots.look_again_in(connection, program_id)
 
 
 def of_program(connection: sa.Connection, program_id: str) -> dict[str, Bounds]:
@@ -93,6 +96,20 @@ def require(capacity: int, amount: int, name: str) -> None:
             limit=capacity,
             nearest=capacity or None,
         )
+
+
+def expiring_max(capacity: int) -> int:
+    """Of a limit of redemption, the most that expires in one batch: a quarter, rounded up.
+
+    With what is kept it is never more than the whole, so that some time it finds room; and it does so before the limit
+    is quite full, which under steady redemptions it may never be.
+    """
+    return -(-capacity // 4)
+
+
+def kept_from_expiry(capacity: int) -> int:
+    """Of a limit of redemption, what a batch in which points expire leaves to those who redeem: half, rounded down."""
+    return capacity // 2
 
 
 def capacity(connection: sa.Connection, program_id: str, name: str) -> int:

@@ -31,6 +31,8 @@ class Marks:
 
 
 _MARKS = Marks.__slots__
+#: As its index has it.
+_ASIDE = sa.text("lot.aside")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +74,23 @@ def spendable(connection: sa.Connection, account_ids: Iterable[int]) -> dict[int
 
 def take(connection: sa.Connection, operation_id: str, takes: list[Take[int]]) -> None:
     """Hold these points for an operation and remember from where they came."""
+    take_each(connection, [(operation_id, one) for one in takes])
+
+
+def take_each(connection: sa.Connection, takes: Sequence[tuple[str, Take[int]]]) -> None:
+    """Hold points for several operations, in as many statements as for one."""
+    draw_down(connection, [one for _, one in takes])
+    connection.execute(
+        lot_take.insert(),
+        [{"operation_id": operation_id, "lot_id": one.lot_id, "amount": one.amount} for operation_id, one in takes],
+    )
+
+
+def draw_down(connection: sa.Connection, takes: Iterable[Take[int]]) -> None:
+    """These points are in their lots no more; who has them is remembered elsewhere."""
     connection.execute(
         lot.update().where(lot.c.id == sa.bindparam("taken")).values(remaining=lot.c.remaining - sa.bindparam("by")),
         [{"taken": one.lot_id, "by": one.amount} for one in takes],
-    )
-    connection.execute(
-        lot_take.insert(),
-        [{"operation_id": operation_id, "lot_id": one.lot_id, "amount": one.amount} for one in takes],
     )
 
 
@@ -94,6 +106,41 @@ def give_back(connection: sa.Connection, operation_id: str, account_ids: Iterabl
         connection.execute(
             lot_take.delete().where(lot_take.c.operation_id == operation_id, lot_take.c.lot_id == row.lot_id)
         )
+
+
+def taken_by(connection: sa.Connection, operation_id: str) -> dict[int, list[Lot[int]]]:
+    """By account, the lots of which an operation has points, with what it has as what remains."""
+    found: dict[int, list[Lot[int]]] = defaultdict(list)
+    rows = connection.execute(
+        sa.select(lot.c.id, lot.c.account_id, lot_take.c.amount, lot.c.expires_ms, lot.c.earned_ms)
+        .join(lot_take, lot_take.c.lot_id == lot.c.id)
+        .where(lot_take.c.operation_id == operation_id)
+        .order_by(lot.c.id)
+    )
+    for row in rows:
+        expires_at = None if row.expires_ms is None else row.expires_ms // 1000
+        found[row.account_id].append(Lot(row.id, Points(row.amount), expires_at, row.earned_ms // 1000))
+    return dict(found)
+
+
+def put_back(connection: sa.Connection, operation_id: str, back: Sequence[Take[int]]) -> None:
+    """Return to their lots these points of what an operation took: as old as they were, and expired where they are."""
+    connection.execute(
+        lot.update().where(lot.c.id == sa.bindparam("into")).values(remaining=lot.c.remaining + sa.bindparam("back")),
+        [{"into": one.lot_id, "back": one.amount} for one in back],
+    )
+    forget_taken(connection, operation_id, back)
+
+
+def forget_taken(connection: sa.Connection, operation_id: str, back: Sequence[Take[int]]) -> None:
+    """An operation has these points no longer: they came back."""
+    connection.execute(
+        lot_take.update()
+        .where(lot_take.c.operation_id == operation_id, lot_take.c.lot_id == sa.bindparam("of"))
+        .values(amount=lot_take.c.amount - sa.bindparam("back")),
+        [{"of": one.lot_id, "back": one.amount} for one in back],
+    )
+    connection.execute(lot_take.delete().where(lot_take.c.operation_id == operation_id, lot_take.c.amount == 0))
 
 
 def release(connection: sa.Connection, brought: Sequence[tuple[str, int]]) -> None:
@@ -197,6 +244,17 @@ def _join(connection: sa.Connection, into: int, amount: int, marked: Marks) -> b
 def drop(connection: sa.Connection, operation_id: str, account_ids: Iterable[int]) -> None:
     """What a failed swap was to bring into these accounts will not come."""
     connection.execute(lot.delete().where(lot.c.operation_id == operation_id, lot.c.account_id.in_(list(account_ids))))
+
+
+def look_again(connection: sa.Connection, account_id: int) -> None:
+    """What was set aside of this account when its time was over can expire: it is a member's who may spend from it."""
+    connection.execute(lot.update().where(lot.c.account_id == account_id, _ASIDE).values(aside=False))
+
+
+def look_again_in(connection: sa.Connection, program_id: str) -> None:
+    """What was set aside of a program since it was more than a limit lets through may be less than that now."""
+    there = sa.select(account.c.id).where(account.c.program_id == program_id)
+    connection.execute(lot.update().where(lot.c.account_id.in_(there), _ASIDE).values(aside=False))
 
 
 def of_member(connection: sa.Connection, member_id: str) -> list[ListedLot]:

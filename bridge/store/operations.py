@@ -6,13 +6,27 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.store import pages
+from bridge.store import pages, requests
 from bridge.store.database import IN_LIST_MAX
-from bridge.store.schema import batch, holder_event, operation, quote_hop, swap
-from exchange.errors import IdempotencyKeyReused, UnknownOperation
-from exchange.operations import OperationState
+from bridge.store.requests import Known
+from bridge.store.schema import (
+    WAITING,
+    WAITING_EXPIRY,
+    adjustment,
+    batch,
+    debt_change,
+    holder_event,
+    operation,
+    quote_hop,
+    swap,
+)
+from exchange.errors import UnknownOperation
+from exchange.operations import OperationKind, OperationState
 
 NOTHING_EARNED = "nothing-earned"
+NOTHING_POSTED = "nothing-posted"
+#: Why an operation is done as soon as it is remembered: the chain has nothing to do with it.
+AT_ONCE = (NOTHING_EARNED, NOTHING_POSTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +75,17 @@ class SwapSide:
         return [*(hop.from_program_id for hop in self.hops[:1]), *(hop.to_program_id for hop in self.hops)]
 
 
+@dataclass(frozen=True, slots=True)
+class Adjusted:
+    """Why an adjustment was made, and who stands for it; `points` are below zero where they were taken."""
+
+    adjustment_id: str
+    points: int
+    reason: str
+    proposed_by: str
+    approved_by: str
+
+
 _SIDE = tuple(name for name in SwapSide.__slots__ if name not in ("hops", "extras"))
 
 
@@ -69,8 +94,9 @@ class Operation:
     """An operation with the steps of the batch that carries it.
 
     One that a holder made on the chain has neither key nor tag nor batch, and no member where the wallet has none here.
-    `after_id` is the swap that a bonus or a fee comes after. One that is `restored` was known from the chain alone, and
-    has a key only since its request was repeated.
+    `after_id` is the swap that a bonus or a fee comes after, the credit that a repayment is made of, or
+    the earn that an expiry is of by which a debt may fall. One that is
+    `restored` was known from the chain alone, and has a key only since its request was repeated.
     """
 
     id: str
@@ -94,26 +120,23 @@ class Operation:
     final_ms: int | None = None
     transaction_hash: bytes | None = None
     block_number: int | None = None
+    #: when an earn's points come, where that was put off
+    release_ms: int | None = None
+    #: whether they are still to come
+    pending: bool = False
+    #: the hold that a redemption captured from
+    hold_id: str | None = None
+    #: what a reversal takes back
+    reverses_id: str | None = None
+    #: and of which kind that was
+    reversed_kind: str | None = None
+    #: points of a reversal that had expired
+    expired_points: int | None = None
+    #: by how much it changed what its member owes
+    debt_change: int = 0
     swap: SwapSide | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is remembered of a request: enough to tell a repeat from another request under the same key."""
-
-    id: str
-    points: int
-    state: str
-    reason: str | None
-    request_hash: bytes
-
-    def require_same(self, request_hash: bytes, field: str = "Idempotency-Key") -> None:
-        """Raises IdempotencyKeyReused unless the request is the one that was answered under this key."""
-        if self.request_hash != request_hash:
-            raise IdempotencyKeyReused(
-                f"this key was used for another request, answered by operation {self.id}; take a new key",
-                field=field,
-            )
+    #: None also where nobody has asked here for an adjustment that the chain told of
+    adjustment: Adjusted | None = None
 
 
 # Written once: building a statement anew costs more than running it.
@@ -131,12 +154,15 @@ _KNOWN = sa.select(
 
 
 def known(connection: sa.Connection, program_id: str, keys: Sequence[str]) -> dict[str, Known]:
-    """Those of these idempotency keys that the program has used."""
-    found: dict[str, Known] = {}
+    """Those of these idempotency keys that the program has used, for operations or for other requests."""
+    found = requests.known(connection, program_id, keys)
     for start in range(0, len(keys), IN_LIST_MAX):
         for row in connection.execute(_KNOWN, {"program": program_id, "keys": keys[start : start + IN_LIST_MAX]}):
             found[row.idempotency_key] = Known(row.id, row.points, row.state, row.reason, row.request_hash)
     return found
+
+
+_reversed = operation.alias("reversed")
 
 
 def _select() -> sa.Select[Any]:
@@ -156,19 +182,25 @@ def _select() -> sa.Select[Any]:
             swap.c.quote_id,
             quote_hop.c.terms_id,
             swap.c.settlement_micro,
+            sa.func.coalesce(debt_change.c.points, 0).label("debt_change"),
+            _reversed.c.kind.label("reversed_kind"),
         )
         .outerjoin(batch, batch.c.id == operation.c.batch_id)
         .outerjoin(swap, swap.c.operation_id == operation.c.id)
         .outerjoin(quote_hop, sa.and_(quote_hop.c.quote_id == swap.c.quote_id, quote_hop.c.place == 0))
         .outerjoin(holder_event, holder_event.c.operation_id == operation.c.id)
+        .outerjoin(debt_change, debt_change.c.operation_id == operation.c.id)
+        .outerjoin(_reversed, _reversed.c.id == operation.c.reverses_id)
     )
 
 
 def _operation(row: Any) -> Operation:
     fields = dict(row._mapping)
     side = {name: fields.pop(name) for name in _SIDE}
-    for unused in ("seq", "request_hash", "stream_id"):
+    for unused in ("seq", "request_hash"):
         del fields[unused]
+    streamless = fields.pop("stream_id") is None
+    fields["pending"] = streamless and row.release_ms is not None and row.state == OperationState.ACCEPTED.value
     return Operation(swap=SwapSide(**side) if side["to_program_id"] is not None else None, **fields)
 
 
@@ -181,7 +213,8 @@ def by_id(connection: sa.Connection, operation_id: str, program_id: str | None =
 
 
 def _with_details(connection: sa.Connection, found: Sequence[Operation]) -> list[Operation]:
-    """The same operations, the swaps among them with their hops and extras."""
+    """The same operations, the swaps among them with their hops and extras, the adjustments with their reasons."""
+    found = _with_reasons(connection, found)
     ids = [one.id for one in found if one.swap is not None]
     if not ids:
         return list(found)
@@ -204,6 +237,17 @@ def _with_details(connection: sa.Connection, found: Sequence[Operation]) -> list
         )
         for one in found
     ]
+
+
+def _with_reasons(connection: sa.Connection, found: Sequence[Operation]) -> Sequence[Operation]:
+    ids = [one.id for one in found if one.kind == OperationKind.ADJUSTMENT.value]
+    if not ids:
+        return found
+    own = adjustment.c
+    asked = sa.select(own.operation_id, own.id, own.points, own.reason, own.proposed_by, own.decided_by)
+    rows = connection.execute(asked.where(own.operation_id.in_(ids)))
+    told = {row.operation_id: Adjusted(*row[1:]) for row in rows}
+    return [replace(one, adjustment=told.get(one.id)) for one in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,15 +303,24 @@ class Waiting:
     oldest_ms: int | None
 
 
+#: Since when an operation can be posted: an earn that was put off, since its points were due.
+WAITS_SINCE_MS = sa.case(
+    (operation.c.release_ms > operation.c.created_ms, operation.c.release_ms), else_=operation.c.created_ms
+)
+
+
 def waiting(connection: sa.Connection) -> Waiting:
     """What waits for a batch, over all streams."""
-    row = connection.execute(
-        sa.select(sa.func.count(), sa.func.min(operation.c.created_ms)).where(
-            operation.c.stream_id.is_not(None),
-            sa.text("state = 'accepted' AND batch_id IS NULL"),
-        )
-    ).one()
-    return Waiting(row[0], row[1])
+    found = [
+        connection.execute(
+            sa.select(sa.func.count(), sa.func.min(WAITS_SINCE_MS)).where(
+                operation.c.stream_id.is_not(None), sa.text(where)
+            )
+        ).one()
+        for where in (WAITING, WAITING_EXPIRY)
+    ]
+    since = [oldest_ms for _, oldest_ms in found if oldest_ms is not None]
+    return Waiting(sum(count for count, _ in found), min(since, default=None))
 
 
 def count(connection: sa.Connection) -> int:

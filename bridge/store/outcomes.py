@@ -10,6 +10,7 @@ from bridge.store import (
     attempts,
     batches,
     blocks,
+    debts,
     entries,
     events,
     extras,
@@ -192,7 +193,7 @@ def fail_swaps(connection: sa.Connection, stream_id: int, dead_terms: Collection
     Answers how many.
     """
     rows = connection.execute(
-        sa.select(operation.c.id)
+        sa.select(operation.c.id, operation.c.seq)
         .distinct()
         .join(swap, swap.c.operation_id == operation.c.id)
         .join(quote_hop, quote_hop.c.quote_id == swap.c.quote_id)
@@ -219,13 +220,16 @@ def fail_swap(connection: sa.Connection, operation_id: str, reason: str, now_ms:
 def _settle_skipped(connection: sa.Connection, batch_id: str, now_ms: int) -> list[int]:
     """What the chain skipped, once that is final: the operation failed and the account is frozen.
 
-    A swap and a fee give their hold back. A redemption does not, since its reward may have been handed over. A release
-    gives its hold back and freezes nothing: it is skipped where the wallet was unbound on the chain meanwhile.
+    A swap and a fee give their hold back. So does a reversal, of which only what became a debt stands; and what a
+    repayment or an expiry let fall of one is owed again. A redemption does not, since its reward may have been handed
+    over. A release gives its hold back and freezes nothing: it is skipped where the wallet was unbound on the chain
+    meanwhile.
     """
     short = connection.execute(
         sa.select(entry.c.operation_id, entry.c.account_id, operation.c.kind)
         .join(operation, operation.c.id == entry.c.operation_id)
         .where(operation.c.batch_id == batch_id, entry.c.state == "pending", entry.c.credit.is_(False))
+        .order_by(entry.c.id)
     ).all()
     disagreeing = [row.account_id for row in short if row.kind != OperationKind.RELEASE.value]
     for account_id in disagreeing:
@@ -233,6 +237,8 @@ def _settle_skipped(connection: sa.Connection, batch_id: str, now_ms: int) -> li
     for operation_id, kind in {row.operation_id: row.kind for row in short}.items():
         if kind != OperationKind.REDEMPTION.value:
             entries.void(connection, operation_id)
+        if kind in (OperationKind.REPAYMENT.value, OperationKind.EXPIRY.value):
+            debts.undo(connection, operation_id)
         if kind == OperationKind.SWAP.value:
             _fail_swap(connection, operation_id, SHORT_ON_CHAIN, now_ms)
         else:

@@ -95,7 +95,7 @@ def _decode(cursor: str | None, order: sa.ColumnElement[Any]) -> tuple[bool, str
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         way, mark = text[:1], text[1:]
-        if way not in ("a", "b") or not mark:
+        if way not in ("a", "b") or not mark or "\0" in mark:  # which PostgreSQL takes in no text
             raise ValueError
         if not isinstance(order.type, sa.Integer):
             return way == "b", mark

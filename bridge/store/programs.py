@@ -1,6 +1,6 @@
 """Programs: loyalty programs with their points currency, keys and token."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +30,9 @@ class Program:
 
     `standby` is the address that becomes the issuer when that one is retired; its key has an index and no lane.
     `currency` is what its points are called; `money` is the ISO 4217 code of what they are redeemed for at home, and
-    `point_value_micro` what one is worth there, None where nobody said.
+    `point_value_micro` what one is worth there, None where nobody said. `debt_limit` is what one member may owe once
+    points are taken back that are spent already (0: such a reversal is refused); `notice_days` says how many days ahead
+    members are told of what expires.
     """
 
     id: str
@@ -51,6 +53,8 @@ class Program:
     token: bytes | None
     state: str
     created_ms: int
+    debt_limit: int
+    notice_days: list[int]
 
     @property
     def point_value(self) -> PointValue | None:
@@ -83,6 +87,8 @@ class NewProgram:
     credit_limit_micro: int = CREDIT_LIMIT_MICRO
     money: str = MONEY
     point_value_micro: int | None = None
+    debt_limit: int = 0
+    notice_days: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +161,8 @@ def add(connection: sa.Connection, new: NewProgram, signers: ProgramLanes, now_m
             point_value_micro=new.point_value_micro,
             state=DEPLOYING,
             created_ms=now_ms,
+            debt_limit=new.debt_limit,
+            notice_days=list(new.notice_days),
         )
     )
     accounts.add_system_accounts(connection, new.id)
@@ -177,6 +185,18 @@ def worth_at_home(connection: sa.Connection, program_id: str, money: str, point_
     """The program said what one of its points is redeemed for; None: it does not say. Raises UnknownProgram."""
     changed = program.update().where(program.c.id == program_id)
     connection.execute(changed.values(money=money, point_value_micro=point_value_micro))
+    return by_id(connection, program_id)
+
+
+def tell_ahead(connection: sa.Connection, program_id: str, notice_days: Sequence[int]) -> Program:
+    """How many days ahead a program's members are told of what expires. Raises UnknownProgram."""
+    connection.execute(program.update().where(program.c.id == program_id).values(notice_days=list(notice_days)))
+    return by_id(connection, program_id)
+
+
+def may_be_owed(connection: sa.Connection, program_id: str, debt_limit: int) -> Program:
+    """The program said what one of its members may owe it, in points. Raises UnknownProgram."""
+    connection.execute(program.update().where(program.c.id == program_id).values(debt_limit=debt_limit))
     return by_id(connection, program_id)
 
 

@@ -12,11 +12,11 @@ from itertools import pairwise
 
 import sqlalchemy as sa
 
-from bridge.store import accounts, earns, limits, links, members, paths, programs, spending, terms, usage
+from bridge.store import earns, limits, links, members, paths, programs, spending, terms, usage
 from bridge.store.ids import new_id
 from bridge.store.members import Member
 from bridge.store.paths import InvalidPath
-from bridge.store.schema import account, quote, quote_hop, swap
+from bridge.store.schema import quote, quote_hop, swap
 from bridge.store.spending import Purse
 from bridge.store.terms import TermsRow
 from bridge.store.usage import Customer
@@ -469,7 +469,10 @@ def _require_extras_fit(connection: sa.Connection, made: Quote, field: str) -> N
 
 def _most_bonus(connection: sa.Connection, made: Quote) -> int:
     """The most that the destination can post at once."""
-    return min(limits.capacity(connection, made.to_program_id, limits.ISSUANCE), _left_to_issue(connection, made))
+    return min(
+        limits.capacity(connection, made.to_program_id, limits.ISSUANCE),
+        earns.left_to_issue(connection, made.to_program_id),
+    )
 
 
 def _most_fee(connection: sa.Connection, made: Quote) -> int:
@@ -484,10 +487,3 @@ def _require_posted(amount: int, most: int, what: str, side: str, field: str) ->
             field=field,
             limit=most,
         )
-
-
-def _left_to_issue(connection: sa.Connection, made: Quote) -> int:
-    """How many points the books of the destination can still count."""
-    issued = accounts.system_account(connection, made.to_program_id, accounts.ISSUED)
-    counted = sa.select(account.c.debits_pending + account.c.debits_posted).where(account.c.id == issued)
-    return earns.ISSUED_MAX - int(connection.execute(counted).scalar_one())

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bridge.store import accounts, adoption, events, limits, members, operations, programs, spending, streams
+from bridge.store import adoption, entries, events, limits, members, operations, programs, spending, streams
 from bridge.store.adoption import Asked
+from bridge.store.entries import Leg
 from bridge.store.ids import new_id, request_hash
-from bridge.store.schema import entry, operation
+from bridge.store.schema import operation
+from exchange.lots import Take
 from exchange.operations import OperationKind, OperationState
 from exchange.points import Points, points
 from exchange.words import EntryKind, entry_tag
@@ -46,54 +48,52 @@ def accept(connection: sa.Connection, program_id: str, request: RedemptionReques
         return restored.id, True
     taken = spending.purse(connection, found.id, now_ms).take(amount)
     limits.require(limits.capacity(connection, program_id, limits.REDEMPTION), amount, limits.REDEMPTION)
+    asked_for = Entered(
+        program_id, found.id, request.key, request.fingerprint(), entry_tag(program_id, request.key), amounts_of(taken)
+    )
+    operation_id = enter(connection, asked_for, now_ms)
+    spending.hold(connection, operation_id, list(taken.items()))
+    return operation_id, False
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """What is to be burned: so many points of each account, for a member; captured from a hold where one is named."""
+
+    program_id: str
+    member_id: str
+    key: str
+    request_hash: bytes
+    tag: bytes
+    amounts: dict[int, Points]
+    hold_id: str | None = None
+
+
+def amounts_of(taken: dict[int, list[Take[int]]]) -> dict[int, Points]:
+    """How many points are taken of each account."""
+    return {account_id: Points(sum(one.amount for one in takes)) for account_id, takes in taken.items()}
+
+
+def enter(connection: sa.Connection, asked: Entered, now_ms: int) -> str:
+    """Queue the burning of points, whose lots are the caller's business; the operation's id."""
     operation_id = new_id("operation")
     connection.execute(
         operation.insert().values(
             id=operation_id,
             kind=OperationKind.REDEMPTION.value,
-            program_id=program_id,
-            member_id=found.id,
-            points=amount,
+            program_id=asked.program_id,
+            member_id=asked.member_id,
+            points=sum(asked.amounts.values()),
             state=OperationState.ACCEPTED.value,
-            idempotency_key=request.key,
-            request_hash=request.fingerprint(),
-            tag=entry_tag(program_id, request.key),
-            stream_id=streams.for_program(connection, program_id).id,
+            idempotency_key=asked.key,
+            request_hash=asked.request_hash,
+            tag=asked.tag,
+            stream_id=streams.for_program(connection, asked.program_id).id,
+            hold_id=asked.hold_id,
             created_ms=now_ms,
         )
     )
-    _debit(
-        connection,
-        program_id,
-        operation_id,
-        {account_id: Points(sum(one.amount for one in takes)) for account_id, takes in taken.items()},
-    )
-    spending.hold(connection, operation_id, list(taken.items()))
-    events.operations_changed(connection, [(program_id, operation_id)], OperationState.ACCEPTED, now_ms)
-    return operation_id, False
-
-
-def _debit(connection: sa.Connection, program_id: str, operation_id: str, amounts: dict[int, Points]) -> None:
-    redeemed = accounts.system_account(connection, program_id, accounts.REDEEMED)
-    changes = accounts.Changes()
-    for account_id, amount in amounts.items():
-        changes.add(account_id, "debits_pending", amount)
-        changes.add(redeemed, "credits_pending", amount)
-    connection.execute(
-        entry.insert(),
-        [
-            {
-                "operation_id": operation_id,
-                "program_id": program_id,
-                "leg": leg,
-                "kind": EntryKind.REDEMPTION.value,
-                "credit": False,
-                "amount": amount,
-                "account_id": account_id,
-                "contra_id": redeemed,
-                "state": "pending",
-            }
-            for leg, (account_id, amount) in enumerate(amounts.items())
-        ],
-    )
-    changes.apply(connection)
+    legs = [Leg(operation_id, account_id, amount) for account_id, amount in asked.amounts.items()]
+    entries.enter(connection, asked.program_id, EntryKind.REDEMPTION, legs)
+    events.operations_changed(connection, [(asked.program_id, operation_id)], OperationState.ACCEPTED, now_ms)
+    return operation_id

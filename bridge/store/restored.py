@@ -14,16 +14,34 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.store import accounts, batches, breaker, links, lots, members, positions, programs, streams, swaps, wallets
+from bridge.store import (
+    accounts,
+    batches,
+    breaker,
+    captures,
+    expired_earns,
+    holds,
+    links,
+    lots,
+    members,
+    pending_earns,
+    positions,
+    programs,
+    repayments,
+    streams,
+    swaps,
+    wallets,
+)
 from bridge.store import terms as agreed
 from bridge.store.batches import Batch, Told
 from bridge.store.breaker import Alarm
 from bridge.store.ids import new_id
 from bridge.store.programs import Program
-from bridge.store.schema import account, batch, entry, lot, operation, quote_hop, swap, terms, wallet
+from bridge.store.schema import UNRELEASED, account, batch, entry, lot, operation, quote_hop, swap, terms, wallet
 from bridge.store.streams import Stream
 from bridge.store.swaps import DAY_MS, Arriving, Leg
 from exchange.errors import NotLinked
@@ -36,14 +54,19 @@ from exchange.words import EntryKind, PostedWord, read_words
 
 RESTORED = "restored from the chain: this ledger did not know it"
 
-#: What a word was asked for as. Nobody can ask here for what is not listed.
+#: What a word was asked for as; a binding is one of two, by its wallet.
 _KINDS = {
     EntryKind.EARN: OperationKind.EARN,
     EntryKind.BONUS: OperationKind.BONUS,
+    EntryKind.REINSTATEMENT: OperationKind.REVERSAL,
+    EntryKind.REVERSAL: OperationKind.REVERSAL,
     EntryKind.REDEMPTION: OperationKind.REDEMPTION,
     EntryKind.FEE: OperationKind.FEE,
+    EntryKind.EXPIRY: OperationKind.EXPIRY,
     EntryKind.RELEASE: OperationKind.RELEASE,
     EntryKind.SWAP: OperationKind.SWAP,
+    EntryKind.ADJUSTMENT_UP: OperationKind.ADJUSTMENT,
+    EntryKind.ADJUSTMENT_DOWN: OperationKind.ADJUSTMENT,
 }
 _WAITING = (OperationState.ACCEPTED.value, OperationState.SUBMITTED.value)
 
@@ -108,6 +131,7 @@ def take_in(connection: sa.Connection, found: Batch, block_ms: int, now_ms: int)
         [0] * found.item_count,
     )
     _find_accounts(desk, words)
+    _release_pending(desk, words)
     left = _match(desk, _followable(desk, words))
     if desk.stream.kind == streams.PATH:
         _restore_swaps(desk, left)
@@ -187,6 +211,27 @@ def _followable(desk: _Desk, words: Sequence[PostedWord]) -> list[PostedWord]:
 
 
 # -- what is known ----------------------------------------------------------------------------
+
+
+def _release_pending(desk: _Desk, words: Iterable[PostedWord]) -> None:
+    """Earns that wait here for their time while the batch carries them: who knew more released them.
+
+    They may have been changed before that: of as many points as the chain says, they were released here too.
+    """
+    if desk.stream.kind == streams.PATH:
+        return
+    said = {(word.tag, desk.accounts[word.reference].id): word for word in words if word.kind is EntryKind.EARN}
+    owners = {one.member_id for one in desk.accounts.values()} - {None}
+    rows = desk.connection.execute(
+        sa.select(operation.c.id, operation.c.tag, entry.c.account_id)
+        .join(entry, entry.c.operation_id == operation.c.id)
+        .where(sa.text(UNRELEASED), operation.c.member_id.in_(owners))
+        .order_by(operation.c.seq)
+    ).all()
+    for row in rows:
+        word = said.get((row.tag, row.account_id))
+        if word is not None:
+            pending_earns.posted_elsewhere(desk.connection, row.id, word.amount, desk.now_ms)
 
 
 def _match(desk: _Desk, words: Sequence[PostedWord]) -> list[PostedWord]:
@@ -315,8 +360,12 @@ def _restore_entries(desk: _Desk, words: Sequence[PostedWord]) -> None:
     redeemed = accounts.system_account(desk.connection, desk.source.id, accounts.REDEEMED)
     for legs in debits.values():
         operation_id = _operation(desk, legs)
+        captured = _restore_capture(desk, operation_id, legs)
+        _restore_repayment(desk, operation_id, legs)
         for leg, word in enumerate(legs):
-            _debit(desk, operation_id, leg, word, redeemed)
+            _debit(desk, operation_id, leg, word, redeemed, captured=captured)
+        if legs[0].kind is EntryKind.EXPIRY:
+            expired_earns.restore(desk.connection, operation_id, desk.accounts[legs[0].reference].member_id)
 
 
 def _restore_credits(desk: _Desk, words: Sequence[PostedWord]) -> None:
@@ -324,19 +373,20 @@ def _restore_credits(desk: _Desk, words: Sequence[PostedWord]) -> None:
         return
     source = desk.source
     issued = accounts.system_account(desk.connection, source.id, accounts.ISSUED)
-    made = {word.place: _operation(desk, [word]) for word in words}
+    made = _made_of_credits(desk, words)
     changes = accounts.Changes()
     for word in words:
         changes.add(desk.accounts[word.reference].id, "credits_pending", word.amount)
         changes.add(issued, "debits_pending", word.amount)
-    desk.connection.execute(entry.insert(), [_entry_row(desk, made[word.place], 0, word, issued) for word in words])
+    rows = [_entry_row(desk, *made[word.place], word, issued) for word in words]
+    desk.connection.execute(entry.insert(), rows)
     expires_ms = None if source.expiry_days is None else desk.block_ms + source.expiry_days * DAY_MS
     desk.connection.execute(
         lot.insert(),
         [
             {
                 "account_id": desk.accounts[word.reference].id,
-                "operation_id": made[word.place],
+                "operation_id": made[word.place][0],
                 "amount": word.amount,
                 "remaining": word.amount,
                 "pending": False,
@@ -348,12 +398,62 @@ def _restore_credits(desk: _Desk, words: Sequence[PostedWord]) -> None:
         ],
     )
     changes.apply(desk.connection)
-    rows = desk.connection.execute(
-        sa.select(entry.c.operation_id, entry.c.id).where(entry.c.operation_id.in_(list(made.values())))
+    ids = desk.connection.execute(
+        sa.select(entry.c.operation_id, entry.c.leg, entry.c.id).where(
+            entry.c.operation_id.in_({operation_id for operation_id, _ in made.values()})
+        )
     )
-    ids: dict[str, int] = dict(rows.all())
-    for place, operation_id in made.items():
-        desk.entry_ids[place] = ids[operation_id]
+    of = {(row.operation_id, row.leg): row.id for row in ids}
+    for place, one in made.items():
+        desk.entry_ids[place] = of[one]
+
+
+def _made_of_credits(desk: _Desk, words: Sequence[PostedWord]) -> dict[int, tuple[str, int]]:
+    """For each place among the words the operation that posted it, and its number among that one's entries.
+
+    Each credit is one of its own, but for what a reversal gave back to several accounts.
+    """
+    made: dict[int, tuple[str, int]] = {}
+    back: dict[bytes, list[PostedWord]] = defaultdict(list)
+    for word in words:
+        if word.kind is EntryKind.REINSTATEMENT:
+            back[word.tag].append(word)
+        else:
+            made[word.place] = _operation(desk, [word]), 0
+    for legs in back.values():
+        operation_id = _operation(desk, legs)
+        made |= {word.place: (operation_id, leg) for leg, word in enumerate(legs)}
+    return made
+
+
+def _restore_capture(desk: _Desk, operation_id: str, words: Sequence[PostedWord]) -> bool:
+    """Whether a debit was captured from a hold that is open here: then its points are those that the hold had."""
+    if words[0].kind is not EntryKind.REDEMPTION:
+        return False
+    owners = sorted({one for word in words if (one := desk.accounts[word.reference].member_id) is not None})
+    amounts = Counter[int]()
+    for word in words:
+        amounts[desk.accounts[word.reference].id] += word.amount
+    return captures.restore(desk.connection, operation_id, words[0].tag, owners, amounts, desk.now_ms)
+
+
+def _restore_repayment(desk: _Desk, operation_id: str, words: Sequence[PostedWord]) -> None:
+    """Of what was reversed, tell by its tag what paid off a debt: nobody asked for it, so nobody asks again."""
+    if words[0].kind is not EntryKind.REVERSAL:
+        return
+    held = desk.accounts[words[0].reference].id
+    credits = desk.connection.execute(
+        sa.select(operation.c.id, operation.c.tag, operation.c.member_id)
+        .join(entry, entry.c.operation_id == operation.c.id)
+        .where(entry.c.account_id == held, entry.c.credit.is_(True), operation.c.tag.is_not(None))
+        .where(operation.c.kind.in_(repayments.PAYING))
+        .order_by(operation.c.seq.desc())
+        .limit(repayments.LOOKED_BACK_MAX)
+    )
+    for row in credits:
+        if repayments.repayment_tag(desk.source.id, row.tag) == words[0].tag:
+            repayments.restore(desk.connection, operation_id, row.id, row.member_id, sum(word.amount for word in words))
+            return
 
 
 def _restore_release(desk: _Desk, word: PostedWord) -> None:
@@ -462,9 +562,10 @@ def _move_positions(desk: _Desk, legs: Sequence[Leg]) -> None:
 def _operation(desk: _Desk, words: Sequence[PostedWord]) -> str:
     """A restored operation that these words posted; it takes its state from the batch, like any other."""
     first, operation_id = words[0], new_id("operation")
-    kind = _KINDS.get(first.kind, OperationKind.ADJUSTMENT)
     if first.kind is EntryKind.BIND:
         kind = OperationKind.UNBIND if first.wallet is None else OperationKind.BIND
+    else:
+        kind = _KINDS[first.kind]
     owners = (desk.accounts[word.reference].member_id for word in words)
     desk.connection.execute(
         operation.insert().values(
@@ -488,9 +589,10 @@ def _operation(desk: _Desk, words: Sequence[PostedWord]) -> str:
     return operation_id
 
 
-def _debit(desk: _Desk, operation_id: str, leg: int, word: PostedWord, contra: int) -> None:
+def _debit(desk: _Desk, operation_id: str, leg: int, word: PostedWord, contra: int, *, captured: bool = False) -> None:
     held = desk.accounts[word.reference].id
-    _cover(desk, held, word.amount)
+    if not captured:
+        _cover(desk, held, word.amount)
     inserted = desk.connection.execute(entry.insert().values(_entry_row(desk, operation_id, leg, word, contra)))
     assert inserted.inserted_primary_key is not None
     desk.entry_ids[word.place] = int(inserted.inserted_primary_key[0])
@@ -498,7 +600,8 @@ def _debit(desk: _Desk, operation_id: str, leg: int, word: PostedWord, contra: i
     changes.add(held, "debits_pending", word.amount)
     changes.add(contra, "credits_pending", word.amount)
     changes.apply(desk.connection)
-    _take(desk, operation_id, held, word.amount)
+    if not captured:
+        _take(desk, operation_id, held, word.amount)
 
 
 def _entry_row(desk: _Desk, operation_id: str, leg: int, word: PostedWord, contra: int) -> dict[str, object]:
@@ -516,11 +619,26 @@ def _entry_row(desk: _Desk, operation_id: str, leg: int, word: PostedWord, contr
 
 
 def _cover(desk: _Desk, account_id: int, amount: int) -> None:
-    """Freeze an account of which more was taken on the chain than is free here: the rest is held for something else."""
-    row = desk.connection.execute(sa.select(account).where(account.c.id == account_id)).one()
-    if row.credits_posted + row.credits_pending < row.debits_posted + row.debits_pending + amount:
+    """See that so much is free in an account: holds end for it, and else it is frozen, since an operation has the rest.
+
+    What the chain took is gone, whatever was promised here.
+    """
+    short = amount - _free(_account(desk, account_id))
+    if short > 0:
+        holds.give_way(desk.connection, account_id, short, desk.now_ms)
+    row = _account(desk, account_id)
+    if amount > _free(row):
         _log.error("account 0x%s is frozen: the chain took points that are held here", row.address.hex())
         accounts.freeze(desk.connection, account_id)
+
+
+def _account(desk: _Desk, account_id: int) -> sa.Row[Any]:
+    return desk.connection.execute(sa.select(account).where(account.c.id == account_id)).one()
+
+
+def _free(row: sa.Row[Any]) -> int:
+    free: int = row.credits_posted + row.credits_pending - row.debits_posted - row.debits_pending - row.held
+    return free
 
 
 def _take(desk: _Desk, operation_id: str, account_id: int, amount: int) -> list[Take[int]]:

@@ -47,6 +47,37 @@ lane = sa.Table(
     sa.Column("doubtful_below", sa.BigInteger, nullable=False, server_default="0"),
 )
 
+#: The one row that a writer locks before it reads: processes write in turns, so that each sees all that was written.
+turn = sa.Table(
+    "turn",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.CheckConstraint("id = 1", name="single"),
+)
+
+#: Each writing process with the number of its last commit, which tells whether one was made whose answer got lost.
+writer = sa.Table(
+    "writer",
+    metadata,
+    sa.Column("process", sa.String(64), primary_key=True),
+    sa.Column("commits", sa.BigInteger, nullable=False),
+    _ms("at_ms"),
+)
+
+#: Who may act in one matter until when: post on a lane, follow the chain, keep times. The token rises with each new
+#: holder, and whoever writes under an older one is refused.
+lease = sa.Table(
+    "lease",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    #: None: given back
+    sa.Column("holder", sa.String(64), nullable=True),
+    #: when the holder took it, or when it was given back
+    _ms("since_ms"),
+    _ms("until_ms"),
+)
+
 #: Where the exchange contract stands on each chain.
 deployment = sa.Table(
     "deployment",
@@ -131,6 +162,10 @@ program = sa.Table(
     sa.Column("token", sa.LargeBinary(20), nullable=True, unique=True),
     sa.Column("state", sa.String(16), nullable=False),
     _ms("created_ms"),
+    #: what one member may owe after a reversal of points that are spent already; 0: such a reversal is refused
+    sa.Column("debt_limit", sa.BigInteger, nullable=False, server_default="0"),
+    #: how many days ahead of an expiry members are told of it, such as [30, 7]
+    sa.Column("notice_days", sa.JSON, nullable=False, server_default="[]"),
 )
 
 #: What bounds a program's posting (issuance, redemption, release), as its token last said.
@@ -152,6 +187,8 @@ api_key = sa.Table(
     sa.Column("secret_hash", sa.LargeBinary(32), nullable=False),
     _ms("created_ms"),
     _ms("revoked_ms", nullable=True),
+    #: who holds it; whoever approves must be another one than who proposed
+    sa.Column("person", sa.String(64), nullable=True),
 )
 
 link = sa.Table("link", metadata, _id(), _ms("created_ms"))
@@ -197,10 +234,11 @@ account = sa.Table(
     _points("debits_pending"),
     _points("debits_posted"),
     _points("incoming_pending"),
+    _points("held"),
     sa.UniqueConstraint("program_id", "reference"),
     sa.CheckConstraint("(kind = 'member') = (member_id IS NOT NULL)", name="member_kind"),
     sa.CheckConstraint(
-        "credits_pending >= 0 AND debits_pending >= 0 AND incoming_pending >= 0"
+        "credits_pending >= 0 AND debits_pending >= 0 AND incoming_pending >= 0 AND held >= 0"
         " AND credits_posted >= 0 AND debits_posted >= 0",
         name="counters_not_negative",
     ),
@@ -208,7 +246,7 @@ account = sa.Table(
     # for what is not on the chain yet, the account is frozen; even then it holds no less than nothing there.
     sa.CheckConstraint(
         "kind IN ('issued', 'redeemed', 'swapped') OR CASE WHEN frozen THEN credits_posted >= debits_posted"
-        " ELSE credits_posted + credits_pending >= debits_posted + debits_pending END",
+        " ELSE credits_posted + credits_pending >= debits_posted + debits_pending + held END",
         name="no_overdraft",
     ),
 )
@@ -390,10 +428,18 @@ operation = sa.Table(
     #: None where nothing is to be posted, or not yet: until the swap that it comes after is final
     sa.Column("stream_id", sa.ForeignKey("stream.id"), nullable=True),
     sa.Column("batch_id", sa.ForeignKey("batch.id"), nullable=True, index=True),
-    #: the swap that a bonus or a fee comes after
+    #: the swap that a bonus or a fee comes after, the credit that a repayment is made of, the earn that an expiry is of
     sa.Column("after_id", sa.ForeignKey("operation.id"), nullable=True),
     _ms("occurred_ms", nullable=True),
     _ms("created_ms"),
+    #: an earn whose points come later: when
+    _ms("release_ms", nullable=True),
+    #: the hold that a redemption captured from
+    sa.Column("hold_id", sa.ForeignKey("hold.id"), nullable=True, index=True),
+    #: the earn or redemption that a reversal takes back
+    sa.Column("reverses_id", sa.ForeignKey("operation.id"), nullable=True, index=True),
+    #: points of a reversal that had expired: of an earn they count as taken back, of a redemption they came back so
+    sa.Column("expired_points", sa.BigInteger, nullable=True),
     sa.UniqueConstraint("program_id", "idempotency_key"),
 )
 sa.Index("ix_operation_member_seq", operation.c.member_id, operation.c.seq)
@@ -411,12 +457,150 @@ sa.Index(
     sqlite_where=sa.text("restored AND idempotency_key IS NULL"),
     postgresql_where=sa.text("restored AND idempotency_key IS NULL"),
 )
+
+#: What waits for a batch, apart from expiries, of which a night can bring very many, and they themselves.
+WAITING = "operation.state = 'accepted' AND operation.batch_id IS NULL AND operation.kind <> 'expiry'"
+WAITING_EXPIRY = "operation.state = 'accepted' AND operation.batch_id IS NULL AND operation.kind = 'expiry'"
+for _name, _where in (("ix_operation_waiting", WAITING), ("ix_operation_waiting_expiry", WAITING_EXPIRY)):
+    sa.Index(
+        _name,
+        operation.c.stream_id,
+        operation.c.seq,
+        sqlite_where=sa.text(_where.replace("operation.", "")),
+        postgresql_where=sa.text(_where.replace("operation.", "")),
+    )
+
+#: Earns whose points are still to come.
+UNRELEASED = "operation.release_ms IS NOT NULL AND operation.state = 'accepted' AND operation.stream_id IS NULL"
+for _name, _columns in (
+    ("ix_operation_release", (operation.c.release_ms, operation.c.seq)),
+    ("ix_operation_unreleased", (operation.c.member_id, operation.c.release_ms)),
+):
+    sa.Index(
+        _name,
+        *_columns,
+        sqlite_where=sa.text(UNRELEASED.replace("operation.", "")),
+        postgresql_where=sa.text(UNRELEASED.replace("operation.", "")),
+    )
+
+#: Requests under an idempotency key that are no operation of their own: what each was, and what came of it.
+request = sa.Table(
+    "request",
+    metadata,
+    sa.Column("program_id", sa.ForeignKey("program.id"), primary_key=True),
+    sa.Column("idempotency_key", sa.String(255), primary_key=True),
+    sa.Column("request_hash", sa.LargeBinary(32), nullable=False),
+    #: the id of what it made or changed
+    sa.Column("subject", sa.String(40), nullable=False),
+    _ms("created_ms"),
+)
+
+#: Points that a till has authorised and not captured yet: unavailable to all others, and not on their way to the chain.
+hold = sa.Table(
+    "hold",
+    metadata,
+    _id(),
+    sa.Column("program_id", sa.ForeignKey("program.id"), nullable=False),
+    sa.Column("member_id", sa.ForeignKey("member.id"), nullable=False),
+    sa.Column("points", sa.BigInteger, nullable=False),
+    sa.Column("captured", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("state", sa.String(16), nullable=False),
+    _ms("expires_ms"),
+    _ms("created_ms"),
+    _ms("closed_ms", nullable=True),
+    sa.CheckConstraint("points > 0 AND captured >= 0 AND captured <= points", name="captured_in_range"),
+)
+sa.Index("ix_hold_member", hold.c.member_id, hold.c.state)
 sa.Index(
-    "ix_operation_waiting",
-    operation.c.stream_id,
-    operation.c.seq,
-    sqlite_where=sa.text("state = 'accepted' AND batch_id IS NULL"),
-    postgresql_where=sa.text("state = 'accepted' AND batch_id IS NULL"),
+    "ix_hold_open",
+    hold.c.expires_ms,
+    sqlite_where=sa.text("state = 'open'"),
+    postgresql_where=sa.text("state = 'open'"),
+)
+
+#: What an open hold still takes from each lot.
+hold_take = sa.Table(
+    "hold_take",
+    metadata,
+    sa.Column("hold_id", sa.ForeignKey("hold.id"), primary_key=True),
+    sa.Column("lot_id", sa.ForeignKey("lot.id"), primary_key=True, index=True),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.CheckConstraint("amount > 0", name="amount_positive"),
+)
+
+#: What a member owes: points of a reversal that were spent already. Never a negative balance. Below zero only where a
+#: restored ledger saw on the chain what paid off a debt that it does not know: what the member paid ahead.
+debt = sa.Table(
+    "debt",
+    metadata,
+    sa.Column("member_id", sa.ForeignKey("member.id"), primary_key=True),
+    sa.Column("points", sa.BigInteger, nullable=False),
+)
+
+#: How an operation changed its member's debt: a reversal adds to it, what pays it off takes from it.
+debt_change = sa.Table(
+    "debt_change",
+    metadata,
+    sa.Column("operation_id", sa.ForeignKey("operation.id"), primary_key=True),
+    sa.Column("member_id", sa.ForeignKey("member.id"), nullable=False, index=True),
+    sa.Column("points", sa.BigInteger, nullable=False),
+)
+
+#: That a member was told, so many days ahead, of what expires on a day in UTC (days since 1970).
+expiry_notice = sa.Table(
+    "expiry_notice",
+    metadata,
+    sa.Column("member_id", sa.ForeignKey("member.id"), primary_key=True),
+    sa.Column("day", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("lead_days", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("program_id", sa.ForeignKey("program.id"), nullable=False, index=True),
+    sa.Column("points", sa.BigInteger, nullable=False),
+    _ms("created_ms"),
+)
+
+#: Up to which lot, in the order in which they expire, a program's members were told so many days ahead.
+notice_reach = sa.Table(
+    "notice_reach",
+    metadata,
+    sa.Column("program_id", sa.ForeignKey("program.id"), primary_key=True),
+    sa.Column("lead_days", sa.Integer, primary_key=True, autoincrement=False),
+    _ms("expires_ms"),
+    sa.Column("lot_id", sa.BigInteger, nullable=False),
+)
+
+#: A correction by hand: proposed by one person, and made only once another approved it. Points below zero take away.
+adjustment = sa.Table(
+    "adjustment",
+    metadata,
+    _id(),
+    sa.Column("program_id", sa.ForeignKey("program.id"), nullable=False, index=True),
+    #: whose points; None where the account is named, which then is nobody's, or is to be thawed
+    sa.Column("member_id", sa.ForeignKey("member.id"), nullable=True, index=True),
+    sa.Column("account_id", sa.ForeignKey("account.id"), nullable=True),
+    #: below zero: taken away; 0: the account is to be thawed
+    sa.Column("points", sa.BigInteger, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    #: what the chain will know the operation by: made of the proposal's idempotency key, whoever approves when
+    sa.Column("tag", sa.LargeBinary(5), nullable=False),
+    #: persons, and the keys that they used
+    sa.Column("proposed_by", sa.String(64), nullable=False),
+    sa.Column("proposed_key", sa.ForeignKey("api_key.id"), nullable=False),
+    sa.Column("decided_by", sa.String(64), nullable=True),
+    sa.Column("decided_key", sa.ForeignKey("api_key.id"), nullable=True),
+    #: why it was rejected
+    sa.Column("note", sa.Text, nullable=True),
+    #: what it became once it was approved
+    sa.Column("operation_id", sa.ForeignKey("operation.id"), nullable=True, unique=True),
+    _ms("created_ms"),
+    _ms("expires_ms"),
+    _ms("decided_ms", nullable=True),
+)
+sa.Index(
+    "ix_adjustment_open",
+    adjustment.c.expires_ms,
+    sqlite_where=sa.text("state = 'proposed'"),
+    postgresql_where=sa.text("state = 'proposed'"),
 )
 
 #: The effect of an operation on one account, against a system account: balanced by construction.
@@ -431,7 +615,7 @@ entry = sa.Table(
     sa.Column("kind", sa.Integer, nullable=False),
     sa.Column("credit", sa.Boolean, nullable=False),
     sa.Column("amount", sa.BigInteger, nullable=False),
-    sa.Column("account_id", sa.ForeignKey("account.id"), nullable=False),
+    sa.Column("account_id", sa.ForeignKey("account.id"), nullable=False, index=True),
     sa.Column("contra_id", sa.ForeignKey("account.id"), nullable=False),
     sa.Column("state", sa.String(8), nullable=False),
     sa.CheckConstraint("amount > 0", name="amount_positive"),
@@ -450,6 +634,8 @@ lot = sa.Table(
     #: whether a swap brought it, and whether it may be swapped again
     sa.Column("received", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("onward", sa.Boolean, nullable=False, server_default=sa.true()),
+    #: its time is over and it was left alone: it lies in a wallet or in a frozen account, is nobody's, or is too much
+    sa.Column("aside", sa.Boolean, nullable=False, server_default=sa.false()),
     _ms("earned_ms"),
     _ms("expires_ms", nullable=True),
     sa.CheckConstraint("remaining >= 0 AND remaining <= amount", name="remaining_in_range"),
@@ -461,12 +647,25 @@ sa.Index(
     postgresql_where=sa.text("remaining > 0"),
 )
 
+#: What was left alone, and is looked at again.
+sa.Index("ix_lot_aside", lot.c.account_id, sqlite_where=sa.text("aside"), postgresql_where=sa.text("aside"))
+
+#: What can still expire, in the order in which it does: whoever expires lots reads those that are due and no others.
+EXPIRING = "lot.remaining > 0 AND NOT lot.pending AND NOT lot.aside AND lot.expires_ms IS NOT NULL"
+sa.Index(
+    "ix_lot_expiring",
+    lot.c.expires_ms,
+    lot.c.id,
+    sqlite_where=sa.text(EXPIRING.replace("lot.", "")),
+    postgresql_where=sa.text(EXPIRING.replace("lot.", "")),
+)
+
 #: What an operation took from each lot, so that a hold can be given back to where it came from.
 lot_take = sa.Table(
     "lot_take",
     metadata,
     sa.Column("operation_id", sa.ForeignKey("operation.id"), primary_key=True),
-    sa.Column("lot_id", sa.ForeignKey("lot.id"), primary_key=True),
+    sa.Column("lot_id", sa.ForeignKey("lot.id"), primary_key=True, index=True),
     sa.Column("amount", sa.BigInteger, nullable=False),
 )
 
@@ -640,6 +839,10 @@ event = sa.Table(
     sa.Column("operation_id", sa.ForeignKey("operation.id"), nullable=True),
     sa.Column("batch_id", sa.ForeignKey("batch.id"), nullable=True),
     _ms("at_ms"),
+    #: the id of what it is about where that is no operation: a hold, an adjustment, a member
+    sa.Column("subject", sa.String(40), nullable=True),
+    #: what is to be told of it beyond that
+    sa.Column("told", sa.JSON(none_as_null=True), nullable=True),
     sqlite_autoincrement=True,
 )
 

@@ -157,6 +157,12 @@ def changed_since(connection: sa.Connection, revision: int) -> list[TermsRow]:
     return [TermsRow(**row._mapping) for row in connection.execute(query)]
 
 
+def of_revision(connection: sa.Connection, revision: int) -> list[TermsRow]:
+    """The terms whose last change has exactly this number, as they are now."""
+    query = sa.select(terms).where(terms.c.revision == revision).order_by(terms.c.id)
+    return [TermsRow(**row._mapping) for row in connection.execute(query)]
+
+
 def _change() -> sa.Update:
     """A change of terms, with the number that says that it is one."""
     newest = sa.select(sa.func.max(terms.c.revision)).scalar_subquery()

@@ -3,8 +3,10 @@
 A full sync to disk costs the same for one request as for a hundred, so the writer takes whatever waits (up to named
 limits), runs each command behind a savepoint of its own, commits once, and only then answers. An expected error undoes
 its own command and is answered. When the disk takes no more, the whole group is undone and refused, and the writer goes
-on. Anything else is a bug: the whole group is undone, the writer stops, and so does the service, since a ledger that
-goes on after a failed assertion is worse than one that stands still.
+on. Where the database asks for it (a deadlock, a connection lost before the commit) the whole group is run again from
+its beginning: so a command may have no effect but on its connection, or one that `when_undone` forgets.
+Anything else is a bug: the whole group is undone, the writer stops, and so does the service, since a ledger that goes
+on after a failed assertion is worse than one that stands still.
 """
 
 import logging
@@ -16,7 +18,8 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from bridge.store.database import Database, LedgerUnwritable, savepoint
+from bridge.store import chainstate
+from bridge.store.database import Database, LedgerUnwritable, LedgerWentBack, Undone, savepoint
 from exchange.errors import SarrafError, TooBusy
 
 #: Requests that may wait for the writer; one more is told to come back.
@@ -25,6 +28,8 @@ QUEUE_MAX = 10_000
 GROUP_COMMANDS_MAX = 500
 #: Weight of the commands in one transaction: a bulk call of a thousand earns weighs a thousand.
 GROUP_WEIGHT_MAX = 4_000
+#: How often a group is run before the database that undoes it is taken for one that cannot be written.
+TRIES_MAX = 5
 #: How often a ledger that could not be written is tried again while nobody writes.
 PROBE_EVERY_S = 1.0
 #: How long stop() waits for what was queued before it.
@@ -75,12 +80,6 @@ def _run_together(jobs: Sequence[_Job], connection: sa.Connection) -> None:
     except SarrafError as refusal:
         for job in jobs:
             job.refusal = refusal
-
-
-def _probe(connection: sa.Connection) -> None:
-    """Write what is there already: a page, which needs as much room as any."""
-    version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-    connection.exec_driver_sql(f"PRAGMA user_version = {version}")
 
 
 def _neighbours(group: Sequence[_Job]) -> Iterator[list[_Job]]:
@@ -194,7 +193,18 @@ class LedgerWriter:
                 self._accepting.clear()
             _log.critical("the ledger writer stops: a command failed unexpectedly", exc_info=True)
             self._fail(group, bug)
+            if isinstance(bug, LedgerWentBack):
+                self._mark(bug)
             self._on_bug()
+
+    def _mark(self, older: LedgerWentBack) -> None:
+        """Let the next start take in from the chain what the older copy lacks."""
+        self._database.accept_older()
+        try:
+            with self._database.write() as connection:
+                chainstate.begin_recovery(connection, str(older), self._database.now_ms(connection))
+        except LedgerUnwritable as refusal:
+            _log.critical("the older copy is not marked as one, do it by hand: %s", refusal.detail)
 
     def _take(self) -> tuple[list[_Job], bool]:
         """The next group, and whether it is the last one."""
@@ -203,7 +213,7 @@ class LedgerWriter:
         try:
             job = self._queue.get(timeout=None if self.trouble is None else PROBE_EVERY_S)
         except queue.Empty:
-            return [_Job(_probe, 1)], False
+            return [_Job(self._database.probe, 1)], False
         while job is not None:
             # Who gave up waiting is passed over; who is taken can no longer give up, so that it is answered.
             if job.future.set_running_or_notify_cancel():
@@ -218,23 +228,33 @@ class LedgerWriter:
         return group, True
 
     def _try(self, group: list[_Job]) -> None:
-        try:
-            self._commit(group)
-        except LedgerUnwritable as refusal:
-            self._refuse(group, refusal)
+        for tries_left in reversed(range(TRIES_MAX)):
+            try:
+                self._commit(group)
+            except LedgerUnwritable as refusal:
+                self._forget_undone()
+                if isinstance(refusal, Undone) and tries_left:
+                    _log.warning("a group of %d commands is run again: %s", len(group), refusal.detail)
+                    continue
+                self._refuse(group, refusal)
+                return
+            self._on_commit()
             return
-        self._on_commit()
+
+    def _forget_undone(self) -> None:
+        for forget in self._on_undone:
+            forget()
 
     def _refuse(self, group: list[_Job], refusal: LedgerUnwritable) -> None:
         if self.trouble is None:
             _log.critical("%s", refusal.detail)
         self.trouble = refusal.detail
-        for forget in self._on_undone:
-            forget()
         for job in group:
             job.future.set_exception(refusal)
 
     def _commit(self, group: list[_Job]) -> None:
+        for job in group:  # what an earlier try said counts no more
+            job.answer = job.refusal = None
         with self._database.write() as connection:
             for together in _neighbours(group):
                 _run_together(together, connection)

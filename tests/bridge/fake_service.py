@@ -15,10 +15,19 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
 
+from tests.bridge.fake_adjustments import FakeAdjustments
 from tests.bridge.fake_market import FakeMarket, Json, Refused
 
 OPERATOR_KEY = "sarraf_operator_secret"
 PAGE_ITEMS_MAX = 200
+LEADER = {
+    "process": "fake-1-0",
+    "here": True,
+    "chain": True,
+    "keeper": False,
+    "lanes": 3,
+    "since": "2026-11-22T10:00:00.000Z",
+}
 
 
 @dataclass
@@ -61,6 +70,8 @@ class FakeService:
         self.breaker: Json | None = None
         self.waiting: list[tuple[int, int]] = []
         self.chain_error = 0
+        self.adjusting = FakeAdjustments()
+        self.odd_accounts: list[Json] = []
         self.market = FakeMarket(self.programs, self.terms)
         self.vetted: Callable[[Json], tuple[Refused | None, list[Json]]] = lambda _body: (None, [])
         self.broken: Callable[[str, str], Reply | None] = lambda _method, _path: None
@@ -120,6 +131,8 @@ class FakeService:
             "id": self._id("prg"),
             "money": "USD",
             "point_value_micro": None,
+            "notice_days": [],
+            "debt_limit": 0,
             **ask.body,
             "state": "deploying",
             "token": None,
@@ -174,13 +187,40 @@ class FakeService:
         key_id = self._id("key")
         key = f"sarraf_{key_id}_secret"
         self.keys[key] = ask.item
-        return Reply(201, {"id": key_id, "key": key, "scopes": ask.body["scopes"], "program_id": ask.item})
+        person = ask.body.get("person")
+        body = {"id": key_id, "key": key, "scopes": ask.body["scopes"], "program_id": ask.item, "person": person}
+        return Reply(201, body)
 
     @staticmethod
     def _found(where: dict[str, Json], item: str) -> Json:
         if item not in where:
             raise Refused(404, "not-found", f"there is no {item}")
         return where[item]
+
+    # Adjustments
+
+    def _post_adjustments(self, ask: Ask) -> Reply:
+        assert ask.headers["idempotency-key"]
+        return Reply(201, self.adjusting.proposed(ask.body))
+
+    def _get_adjustments(self, ask: Ask) -> Reply:
+        if ask.item is not None:
+            return Reply(200, self._found(self.adjusting.adjustments, ask.item))
+        state = ask.query.get("state")
+        found = [one for one in self.adjusting.adjustments.values() if state in (None, one["state"])]
+        return self._page(found[::-1], ask.query)
+
+    def _post_adjustments_approve(self, ask: Ask) -> Reply:
+        assert ask.headers["idempotency-key"]
+        return Reply(200, self.adjusting.decided(ask.item, "approved"))
+
+    def _post_adjustments_reject(self, ask: Ask) -> Reply:
+        return Reply(200, self.adjusting.decided(ask.item, "rejected", ask.body["reason"]))
+
+    def _get_accounts(self, ask: Ask) -> Reply:
+        state = ask.query.get("state")
+        found = [one for one in self.odd_accounts if state != "frozen" or one["frozen"]]
+        return self._page(found, ask.query)
 
     # Members and links
 
@@ -237,6 +277,22 @@ class FakeService:
             },
         )
 
+    def _get_members_expirations(self, ask: Ask) -> Reply:
+        """Whatever a member has expires in two halves, ten days apart."""
+        half = self.points[self._found(self.members, ask.item)["id"]] // 2
+        days = [{"day": day, "points": half, "first_at": f"{day}T08:00:00Z"} for day in ("2026-12-01", "2026-12-11")]
+        return self._page(days, ask.query)
+
+    def _put_programs_debt_limit(self, ask: Ask) -> Reply:
+        program = self._found(self.programs, ask.item)
+        program["debt_limit"] = ask.body["points"]
+        return Reply(200, dict(program))
+
+    def _put_programs_notices(self, ask: Ask) -> Reply:
+        program = self._found(self.programs, ask.item)
+        program["notice_days"] = sorted(ask.body["notice_days"], reverse=True)
+        return Reply(200, dict(program))
+
     def _get_members_balance(self, ask: Ask) -> Reply:
         member = self._found(self.members, ask.item)
         points = self.points[ask.item]
@@ -248,9 +304,12 @@ class FakeService:
                 "posted": points,
                 "available": points,
                 "swappable": points,
+                "held": 0,
                 "pending_in": 0,
                 "pending_out": 0,
                 "incoming": 0,
+                "pending_earns": [],
+                "debt": 0,
                 "accounts": [],
                 "block": 7,
             },
@@ -525,6 +584,8 @@ class FakeService:
                     "oldest_waiting_s": None,
                     "breaker": self.breaker,
                 },
+                "process": "fake-1-0",
+                "leaders": [LEADER],
                 "totals": {
                     "operations": len(self.operations),
                     "members": len(self.members),
@@ -568,6 +629,8 @@ class FakeService:
             "events": sum(o["kind"] == "earn" and o["program_id"] == program["id"] for o in done),
             "points_earned": total("earn") + total("bonus"),
             "points_redeemed": total("redemption"),
+            "points_expired": 0,
+            "points_to_come": 0,
             "swapped_in": sum(
                 o["swap"]["points_out"] for o in done if o["swap"] and o["swap"]["to_program_id"] == program["id"]
             ),

@@ -11,10 +11,10 @@ import pytest
 
 from bridge import backups
 from bridge.backups import FileExists, NoLedger, back_up, manifest_of, restore
-from bridge.bootstrap import LEDGER_FILE, DataInUse, take_data
+from bridge.bootstrap import DataInUse, take_data
 from bridge.chain.errors import WrongChain
 from bridge.chain.genesis import FLAGS, Genesis
-from bridge.settings import Settings
+from bridge.settings import LEDGER_FILE, Settings
 from bridge.store import blocks, chainstate, copies
 from bridge.store.blocks import KnownBlock
 from bridge.store.copies import CopyFailed, CopyUnfit

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge import bootstrap
 from bridge.bootstrap import OPERATOR_KEY_FILE, DataInUse, Running, SettingsIncomplete
 from bridge.fx.ecb import EcbRates
 from bridge.fx.fixed import InvalidFxFile
@@ -81,3 +82,21 @@ def test_rates_of_exchange__after_the_start__are_read_without_anybody_asking(
         go_on.set()
     assert bank.is_loaded, "a stop waits for what was begun"
     assert not any(thread.name == "rates-of-exchange" for thread in threading.enumerate())
+
+
+def test_running__that_leaves_posting_to_others_where_there_are_none__then_refuses(tmp_path: Path) -> None:
+    for missing in ({"rpc_url": "http://127.0.0.1:9"}, {"database_url": f"sqlite:///{tmp_path}/ledger"}):
+        with pytest.raises(SettingsIncomplete), Running(Settings(data=tmp_path, posting=False, **missing)):
+            pass
+
+
+def test_running__on_a_ledger_that_another_runs_on_its_own_chain__then_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "CHAIN_TRIES_MAX", 1)
+    url = f"sqlite:///{tmp_path}/ledger.sqlite3"
+    with Running(Settings(data=tmp_path / "first", database_url=url)):
+        other = Settings(data=tmp_path / "second", database_url=url)
+        with pytest.raises(DataInUse) as refused, Running(other):
+            pass
+    assert refused.value.field == "SARRAF_RPC_URL"

@@ -8,12 +8,12 @@ import pytest
 
 from bridge import rebuilding
 from bridge.backups import FileExists, NoLedger
-from bridge.bootstrap import LEDGER_FILE, DataInUse, take_data
+from bridge.bootstrap import DataInUse, take_data
 from bridge.chain.errors import ChainCannotRestore
 from bridge.chain.rpc import Rpc
 from bridge.posting.rebuild_found import NoExchange
 from bridge.rebuilding import ChainAhead, NotEmbedded, RebuiltChain, rebuild_chain, rebuild_ledger
-from bridge.settings import Settings
+from bridge.settings import LEDGER_FILE, Settings
 from bridge.store import blocks
 from bridge.store.blocks import KnownBlock
 from bridge.store.schema import block_transaction

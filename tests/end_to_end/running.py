@@ -70,6 +70,10 @@ class ServiceProcess:
     def start(self, until_it: str = "readyz") -> None:
         """Returns when the service is ready, or (`livez`) when it answers at all."""
         self.launch()
+        self.wait_until_ready(until_it)
+
+    def wait_until_ready(self, until_it: str = "readyz") -> None:
+        """Returns when the service that was launched is ready, or (`livez`) when it answers at all."""
         until(lambda: self._answers(until_it), f"the service is ready; its log ends:\n{self.log_end()}", READY_S_MAX)
 
     def launch(self) -> None:
@@ -85,6 +89,11 @@ class ServiceProcess:
                 stderr=subprocess.STDOUT,
                 env=inherited | self._environment,
             )
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
 
     @property
     def pid(self) -> int:
@@ -112,6 +121,15 @@ class ServiceProcess:
         code = self._process.wait(60)
         self._process = None
         return code
+
+    def end(self) -> None:
+        """Nothing of it is left, whatever state it is in."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+            try:
+                self.stop()
+            except subprocess.TimeoutExpired:
+                self.kill()
 
     def kill_chain(self) -> int:
         """kill -9 of the embedded chain; answers the process id that it had."""

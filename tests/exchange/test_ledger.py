@@ -21,6 +21,7 @@ def balance(
     debits_pending: int = 0,
     debits_posted: int = 0,
     incoming_pending: int = 0,
+    held: int = 0,
 ) -> Balance:
     return Balance(
         Points(credits_pending),
@@ -28,6 +29,7 @@ def balance(
         Points(debits_pending),
         Points(debits_posted),
         Points(incoming_pending),
+        Points(held),
     )
 
 
@@ -41,6 +43,8 @@ def balance(
         (balance(5, 9, 10, 2), 7, 2, 0, 0),
         (balance(incoming_pending=6), 0, 0, 0, 6),
         (balance(0, 3, 3, 0, 4), 3, 0, 0, 4),
+        (balance(5, 9, 4, 2, held=2), 7, 6, 1, 0),
+        (balance(5, 9, 4, 2, held=8), 7, 0, 0, 0),
     ],
 )
 def test_balance__of_given_counters__says_what_can_be_spent(
@@ -66,6 +70,9 @@ def test_balance__of_given_counters__says_what_can_be_spent(
         (Balance.void_credit, balance(credits_pending=3), balance()),
         (Balance.void_debit, balance(credits_posted=3, debits_pending=3), balance(credits_posted=3)),
         (Balance.void_incoming, balance(incoming_pending=3), balance()),
+        (Balance.hold, balance(credits_pending=3), balance(credits_pending=3, held=3)),
+        (Balance.capture, balance(credits_pending=4, held=4), balance(credits_pending=4, debits_pending=3, held=1)),
+        (Balance.let_go, balance(credits_pending=4, held=4), balance(credits_pending=4, held=1)),
     ],
 )
 def test_step__of_each_kind__moves_exactly_its_counters(step: Step, before: Balance, after: Balance) -> None:
@@ -79,11 +86,12 @@ def test_step__of_each_kind__moves_exactly_its_counters(step: Step, before: Bala
         getattr(Balance, f"{verb}_{what}")
         for verb in ("pend", "post", "void")
         for what in ("credit", "debit", "incoming")
-    ],
+    ]
+    + [Balance.hold, Balance.capture, Balance.let_go],
 )
 def test_step__of_no_points__is_a_bug(step: Step, amount: int) -> None:
     with pytest.raises(AssertionError):
-        step(balance(50, 90, 40, 20, 60), Points(amount))
+        step(balance(50, 90, 40, 20, 60, 10), Points(amount))
 
 
 @pytest.mark.parametrize(
@@ -97,6 +105,9 @@ def test_step__of_no_points__is_a_bug(step: Step, amount: int) -> None:
         (Balance.void_credit, balance(credits_pending=9, debits_pending=3)),
         (Balance.void_debit, balance(credits_posted=9, debits_pending=2)),
         (Balance.void_incoming, balance(incoming_pending=2)),
+        (Balance.void_credit, balance(credits_pending=9, held=3)),
+        (Balance.capture, balance(credits_posted=9, held=2)),
+        (Balance.let_go, balance(credits_posted=9, held=2)),
     ],
 )
 def test_step__that_would_go_below_nothing__is_a_bug(step: Step, before: Balance) -> None:
@@ -112,6 +123,7 @@ def test_step__that_would_go_below_nothing__is_a_bug(step: Step, before: Balance
         {"debits_posted": 1},
         {"debits_posted": -1},
         {"incoming_pending": -1},
+        {"held": -1},
     ],
 )
 def test_balance__with_a_counter_below_nothing__is_a_bug(counters: dict[str, int]) -> None:
@@ -139,7 +151,15 @@ def test_pend_debit__of_more_than_available__names_what_is(
     assert (error.field, error.limit, error.nearest) == ("points", before.available, nearest)
 
 
-@pytest.mark.parametrize(("before", "nearest"), [(balance(2, 5, 1), 4), (balance(9), None)])
+@pytest.mark.parametrize(("before", "nearest"), [(balance(2, 5, 1, held=3), 3), (balance(held=0), None)])
+def test_hold__of_more_than_available__names_what_is(before: Balance, nearest: int | None) -> None:
+    with pytest.raises(InsufficientPoints) as refusal:
+        before.hold(Points(4))
+    error = refusal.value
+    assert (error.field, error.limit, error.nearest) == ("points", before.available, nearest)
+
+
+@pytest.mark.parametrize(("before", "nearest"), [(balance(2, 5, 1), 4), (balance(2, 5, held=1), 4), (balance(9), None)])
 def test_pend_debit__of_queued_points_by_a_swap__names_what_is_final(before: Balance, nearest: int | None) -> None:
     with pytest.raises(PointsNotFinal) as refusal:
         before.pend_debit(Points(5), other_stream=True)
@@ -214,7 +234,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     The own stream is mined in order, a few entries at a time, credits first. Swaps overtake it as they like. The chain
     refuses to lend: a debit that finds too little fails the run. Until they are final, blocks can go: then the own
-    stream's come back in their order, and swaps come back whenever they like.
+    stream's come back in their order, and swaps come back whenever they like. What a till holds is on no chain, and
+    becomes a debit of the own stream when it is captured.
     """
 
     def __init__(self) -> None:
@@ -226,6 +247,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.returning: list[list[Item]] = []
         self.blocks: list[list[Item]] = []
         self.final: list[Item] = []
+        self.held = 0
 
     @rule(amount=few)
     def accept_credit(self, amount: Points) -> None:
@@ -259,6 +281,36 @@ class LedgerMachine(RuleBasedStateMachine):
             assert amount > swappable
         else:
             self.swaps.append(Item("swap", amount))
+
+    @rule(data=st.data())
+    def hold(self, data: st.DataObject) -> None:
+        available = self.balance.available
+        amount = Points(data.draw(st.integers(1, available + 1)))
+        try:
+            self.balance = self.balance.hold(amount)
+        except InsufficientPoints:
+            assert amount > available
+        else:
+            self.held += amount
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def capture(self, data: st.DataObject) -> None:
+        amount = Points(data.draw(st.integers(1, self.held)))
+        available = self.balance.available
+        self.balance = self.balance.capture(amount)
+        assert self.balance.available == available, "a capture takes what was taken already"
+        self.held -= amount
+        self.queue.append(Item("debit", amount))
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def let_go(self, data: st.DataObject) -> None:
+        amount = Points(data.draw(st.integers(1, self.held)))
+        available = self.balance.available
+        self.balance = self.balance.let_go(amount)
+        assert self.balance.available == available + amount
+        self.held -= amount
 
     @rule(amount=few)
     def accept_swap_in(self, amount: Points) -> None:
@@ -303,7 +355,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def void(self, data: st.DataObject) -> None:
         item = data.draw(st.sampled_from(self.queue + self.swaps))
-        if item.kind == "credit" and self.balance.debits_pending > self.balance.posted:
+        if item.kind == "credit" and self.balance.debits_pending + self.held > self.balance.posted:
             with pytest.raises(AssertionError):
                 item.on(self.balance, "void")
             return
@@ -332,6 +384,7 @@ class LedgerMachine(RuleBasedStateMachine):
             sum(item.amount for item in waiting if item.sign < 0),
             sum(item.amount for item in self.final if item.sign < 0),
             sum(item.amount for item in waiting if item.kind == "incoming"),
+            self.held,
         )
         mined = sum(item.sign * item.amount for block in self.blocks for item in block)
         assert self.balance.posted + mined == self.chain

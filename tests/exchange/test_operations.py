@@ -39,6 +39,9 @@ def test_kinds__as_written__are_the_words_of_the_api() -> None:
         "transfer",
         "bonus",
         "fee",
+        "reversal",
+        "repayment",
+        "expiry",
         "adjustment",
     ]
     assert [str(kind) for kind in OperationKind] == words

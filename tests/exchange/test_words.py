@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.points import POINTS_MAX, Points
-from exchange.words import EntryKind, EntryWord, account_address, digest, entry_tag
+from exchange.words import EntryKind, EntryWord, account_address, capture_tag, digest, entry_tag, is_captured_from
 from tests.exchange.strategies import amounts
 
 TOKEN = b"\x11" * 20
@@ -82,6 +82,14 @@ def test_entry_tag__of_program_and_key__starts_their_hash() -> None:
 
 def test_entry_tag__of_another_division_of_the_same_letters__differs() -> None:
     assert entry_tag("prg_1", "2a") != entry_tag("prg_12", "a")
+
+
+def test_capture_tag__of_hold_and_key__has_a_half_of_each() -> None:
+    tag = capture_tag("prg_1", "hld_1", "ordre-é")
+    assert tag.hex() == entry_tag("prg_1", "hld_1").hex()[:5] + entry_tag("prg_1", "ordre-é").hex()[:5]
+    assert is_captured_from(tag, "prg_1", "hld_1")
+    assert not is_captured_from(tag, "prg_1", "hld_2")
+    assert not is_captured_from(tag, "prg_2", "hld_1")
 
 
 def test_entry_tag__of_a_program_with_the_separator__is_a_bug() -> None:

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 
+from tests import postgres
+from tests.postgres import Address
 from tests.simulation.crashes import POINTS, step_of
 from tests.simulation.plants import PLANTS
 from tests.simulation.scenario import KINDS
@@ -24,16 +26,24 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="replay this one, with its whole history")
     parser.add_argument("--steps", type=int, default=STEPS, help="steps of each run before all faults end")
     parser.add_argument("--plant", choices=sorted(PLANTS), help="plant this bug, and stop where it is found")
+    parser.add_argument("--backend", choices=("sqlite", "postgres"), default="sqlite", help="the ledger's database")
     chosen = parser.parse_args()
+    if chosen.backend == "sqlite":
+        return _run_all(chosen, None)
+    with postgres.running() as server:
+        return _run_all(chosen, server.address)
+
+
+def _run_all(chosen: argparse.Namespace, server: Address | None) -> int:
     if chosen.seed is not None:
-        return _replay(chosen.seed, chosen.steps, chosen.plant)
+        return _replay(chosen, server)
     began_s = time.monotonic()
     results = []
     with suppress(KeyboardInterrupt):  # what was done until then is told
-        for one in _results(chosen):
+        for one in _results(chosen, server):
             results.append(one)
             if one.violation is not None:
-                sys.stdout.write(_failure(one, chosen.steps, chosen.plant))
+                sys.stdout.write(_failure(one, chosen))
                 sys.stdout.flush()
                 if chosen.plant is not None:
                     break
@@ -41,22 +51,23 @@ def main() -> int:
     return int(any(one.violation for one in results))
 
 
-def _results(chosen: argparse.Namespace) -> Iterator[Result]:
+def _results(chosen: argparse.Namespace, server: Address | None) -> Iterator[Result]:
     """The seeds one after another."""
     for seed in range(chosen.start, chosen.start + chosen.seeds):
-        yield run(seed, steps=chosen.steps, plant=chosen.plant)
+        yield run(seed, steps=chosen.steps, plant=chosen.plant, server=server)
 
 
-def _replay(seed: int, steps: int, plant: str | None) -> int:
-    result = run(seed, steps=steps, plant=plant, echo=True)
-    sys.stdout.write("\n".join(result.last) + f"\nseed {seed}: history {result.digest}\n")
+def _replay(chosen: argparse.Namespace, server: Address | None) -> int:
+    result = run(chosen.seed, steps=chosen.steps, plant=chosen.plant, echo=True, server=server)
+    sys.stdout.write("\n".join(result.last) + f"\nseed {chosen.seed}: history {result.digest}\n")
     return int(result.violation is not None)
 
 
-def _failure(one: Result, steps: int, plant: str | None) -> str:
+def _failure(one: Result, chosen: argparse.Namespace) -> str:
     again = f"make simulate SEED={one.seed}"
-    again += "" if steps == STEPS else f" STEPS={steps}"
-    again += "" if plant is None else f" PLANT={plant}"
+    again += "" if chosen.steps == STEPS else f" STEPS={chosen.steps}"
+    again += "" if chosen.plant is None else f" PLANT={chosen.plant}"
+    again += "" if chosen.backend == "sqlite" else f" BACKEND={chosen.backend}"
     shown = "\n".join(f"    {line}" for line in one.last[-SHOWN_MAX:])
     return f"\nseed {one.seed} failed at step {one.steps}: {one.violation}\n{shown}\n  replay it: {again}\n\n"
 

@@ -41,7 +41,7 @@ from tests.bridge.posting.fake_chain import (
     State,
     _log,
 )
-from tests.bridge.store.ledgers import EXCHANGE, TIMES
+from tests.bridge.store.ledgers import EXCHANGE
 from tests.simulation.transaction import ADMIN, Transaction, deed_of, read
 
 GWEI = 10**9
@@ -181,6 +181,10 @@ class Network(FakeChain):
         self.heard[one.hash] = one
         self.pool[one.sender, one.nonce] = one
 
+    def has_points(self, reference: bytes) -> bool:
+        """Whether any word of the canonical chain gave this reference points."""
+        return any(number and came for (*_, who, came), number in self.counted.items() if who == reference)
+
     def anything_to_mine(self) -> bool:
         """Whether a block would hold anything."""
         return self._best(self.state, list(self.pool.values())) is not None
@@ -311,12 +315,6 @@ class Network(FakeChain):
     def _call(self, state: State, to: bytes, data: bytes) -> list[Event]:
         self._look_at(state)
         return super()._call(state, to, data)
-
-    def _take_sequence(self, state: State, of: bytes, sequence: int, valid_until: int) -> None:
-        # Only the exchange bounds how long a batch may be valid: a path's name has 32 bytes, a token's address 20.
-        if len(of) == 32 and valid_until > self._at_ms // 1000 + TIMES.longest_batch_s:
-            raise Reverted
-        super()._take_sequence(state, of, sequence, valid_until)
 
     def _post(self, state: State, token: bytes, sequence: int, valid_until: int, words: list[bytes]) -> list[Event]:
         events = super()._post(state, token, sequence, valid_until, words)

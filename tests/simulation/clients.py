@@ -1,8 +1,7 @@
 """The partners: what they ask, ask again, and ask wrongly. They know only what they were answered."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from random import Random
 from typing import TypeVar
 
@@ -15,12 +14,12 @@ from bridge.store.members import Member
 from bridge.store.quotes import Quote, QuoteRequest
 from exchange.errors import IdempotencyKeyReused, SarrafError
 from tests.bridge.store.ledgers import FIRMNESS
-from tests.simulation import request
-from tests.simulation.ground import Ground
+from tests.simulation import asking
+from tests.simulation.ground import POOR, Ground
 from tests.simulation.history import History
 from tests.simulation.oracle import Oracle
 from tests.simulation.process import Process
-from tests.simulation.request import Request
+from tests.simulation.request import EARNS, REDEMPTIONS, Request
 from tests.simulation.scenario import Scenario
 
 #: Requests of one bulk call, and requests that meet in one transaction.
@@ -32,7 +31,20 @@ SWAPS_LATELY = 8
 #: Offers that the partners keep in mind.
 OFFERS_MAX = 20
 
-Choice = TypeVar("Choice")
+#: How long holds live, and how much later points come.
+LIVES_S = (10, 40, 120)
+LATER_MS = (5_000, 20_000, 60_000, 120_000)
+#: Among how many requests of its kind the one is that another request is about.
+LATELY = 6
+#: The share of requests that are one member's.
+REGULAR = 0.4
+#: How often what was taken back in part is taken back again.
+AGAIN = 0.4
+#: What a request comes to whose subject was refused itself when it was asked for again.
+NOTHING_TO_ASK_ABOUT = "nothing-to-ask-about"
+
+Asked = TypeVar("Asked", Request, Request | None)
+Maker = Callable[[], Request | None]
 
 
 class Clients:
@@ -46,20 +58,35 @@ class Clients:
         self._history = history
         self._oracle = oracle
         self._offers: list[Quote] = []
+        #: who asks more than others in this run
+        poor = [one for one in ground.members if one.member_number == POOR]
+        self._regular = dice.choice([*ground.members, *poor * 3])
         self._programs = {one.id: one for one in ground.programs}
+        self._makers: Sequence[tuple[Maker, int]] = (
+            (self._earn, 4),
+            (self._redemption, 5),
+            (self._release, 3),
+            (self._hold, 4),
+            (self._capture, 6),
+            (self._void, 1),
+            (self._pending, 2),
+            (self._change, 2),
+            (self._cancellation, 2),
+            (self._reversal, 6),
+            (self._proposal, 2),
+            (self._decision, 3),
+        )
 
     def act(self, process: Process) -> None:
         """One of the partners does something."""
-        deeds = (self._earn, self._redeem, self._release, self._quote, self._swap, self._bulk, self._crowd)
-        weights = (4, 5, 3, 8, 8, 1, 2)
-        again = (self._retry, self._clash)
-        chosen = self._dice.choices((*deeds, *again), (*weights, 3, 1))[0]
+        deeds = (self._ask_new, self._quote, self._swap, self._bulk, self._crowd, self._retry, self._clash)
+        chosen = self._dice.choices(deeds, (36, 8, 8, 1, 3, 4, 2))[0]
         with suppress(Recovering):  # who asks meanwhile comes again
             chosen(process)
 
     def settle(self, process: Process) -> None:
         """Every partner that does not know what became of a request asks again."""
-        for one in self.requests:
+        for one in list(self.requests):
             if one.open:
                 with suppress(Recovering):
                     self._send(process, one)
@@ -76,15 +103,14 @@ class Clients:
 
     # -- asking -----------------------------------------------------------------------------------
 
-    def _earn(self, process: Process) -> None:
-        self._send(process, self._new_earn())
+    def _ask_new(self, process: Process) -> None:
+        """Something that needs no offer; it may be that there is nothing to ask about."""
+        one = self._new(self._chosen()())
+        if one is not None:
+            self._send(process, one)
 
-    def _redeem(self, process: Process) -> None:
-        self._send(process, self._new_redemption())
-
-    def _release(self, process: Process) -> None:
-        to = self._dice.choice(self._ground.wallets)
-        self._send(process, self._new(request.release(self._programs[to.program_id], to, self._key(), self._points())))
+    def _chosen(self) -> Maker:
+        return self._dice.choices([each for each, _ in self._makers], [weight for _, weight in self._makers])[0]
 
     def _quote(self, process: Process) -> None:
         """An offer, straight or through other programs."""
@@ -121,19 +147,21 @@ class Clients:
         offer = self._dice.choice(self._offers)
         if self._dice.random() < 0.8:
             self._offers.remove(offer)
-        return self._send(process, self._new(request.swap(self._programs[offer.program_id], offer, self._key())))
+        one = self._new(asking.swap(self._programs[offer.program_id], offer, self._key()))
+        return self._send(process, one)
 
     def _bulk(self, process: Process) -> None:
         """Many earns of one program in one call, now and then one of them twice, or one that was asked before."""
         program = self._dice.choice(self._ground.programs)
-        chosen = [self._new_earn(program.id) for _ in range(self._dice.randint(2, BULK_MAX))]
-        before = [one for one in self.requests if one.kind == "earn" and one.program.id == program.id]
+        makers = (self._earn, self._earn, self._pending)
+        chosen = [self._new(self._dice.choice(makers)(program.id)) for _ in range(self._dice.randint(2, BULK_MAX))]
+        before = [one for one in self.requests if one.kind in EARNS and one.program.id == program.id]
         chosen += self._dice.sample(before, min(2, len(before)))
         wanted = [one.body for one in chosen if one.body is not None]
         now_ms = process.clock()
         process.recovery.require_over()
         for one in chosen:
-            one.ask_anew()
+            self._begin(one, now_ms)
         answers: Sequence[EarnAnswer] = process.writer.submit_shared(
             lambda connection, items: earns.accept(connection, program.id, items, now_ms), wanted, share=program.id
         ).result()
@@ -142,13 +170,17 @@ class Clients:
 
     def _crowd(self, process: Process) -> None:
         """Requests of several partners in one transaction, the same one twice among them."""
-        chosen = [self._dice.choice((self._new_earn, self._new_redemption))() for _ in range(2, CROWD_MAX)]
+        makers = [self._earn, self._redemption, self._hold, *(self._chosen() for _ in range(2, CROWD_MAX))]
+        made = [self._new(each()) for each in self._dice.sample(makers, CROWD_MAX - 2)]
+        chosen = [one for one in made if one is not None]
+        if not chosen:
+            return
         chosen.append(self._dice.choice(chosen))
         now_ms = process.clock()
         process.recovery.require_over()
         for one in chosen:
-            one.ask_anew()
-        commands = [partial(_run, one, now_ms) for one in chosen]
+            self._begin(one, now_ms)
+        commands = [_asking(one, now_ms) for one in chosen]
         for one, future in zip(chosen, process.writer.together(commands, "crowd"), strict=True):
             refusal = future.exception()
             assert refusal is None or isinstance(refusal, SarrafError)
@@ -161,7 +193,7 @@ class Clients:
 
     def _clash(self, process: Process) -> None:
         """Something else under a key that was used."""
-        used = [one for one in self.requests if one.operation_id is not None]
+        used = [one for one in self.requests if one.operation_id is not None and not one.lacks_its_subject]
         if not used:
             return
         one, now_ms = self._dice.choice(used), process.clock()
@@ -179,16 +211,27 @@ class Clients:
     # -- inside -----------------------------------------------------------------------------------
 
     def _send(self, process: Process, one: Request) -> None:
-        one.ask_anew()
+        if one.lacks_its_subject:
+            assert one.of is not None
+            if one.of.open:
+                return self._send(process, one.of)
+            one.refused = NOTHING_TO_ASK_ABOUT
+            return None
         now_ms = process.clock()
+        self._begin(one, now_ms)
         try:
-            answer = process.write(partial(_run, one, now_ms))
+            answer = process.write(_asking(one, now_ms))
         except Recovering:
             raise
         except SarrafError as refusal:
             self._deliver(one, None, refusal, now_ms)
         else:
             self._deliver(one, answer, None, now_ms)
+        return None
+
+    def _begin(self, one: Request, now_ms: int) -> None:
+        one.ask_anew(now_ms)
+        self._oracle.reckoning.asked(one)
 
     def _deliver(self, one: Request, operation_id: str | None, refusal: SarrafError | None, now_ms: int) -> None:
         """The answer reaches the partner, unless it is lost on the way."""
@@ -211,19 +254,94 @@ class Clients:
             return False
         return True
 
-    def _new_earn(self, program_id: str | None = None) -> Request:
-        who = self._member(program_id)
-        return self._new(request.earn(self._programs[who.program_id], who, self._key(), self._points()))
-
-    def _new_redemption(self) -> Request:
-        who = self._member()
-        return self._new(request.redemption(self._programs[who.program_id], who, self._key(), self._points()))
-
-    def _new(self, one: Request) -> Request:
-        self.requests.append(one)
+    def _new(self, one: Asked) -> Asked:
+        if one is not None:
+            self.requests.append(one)
         return one
 
+    # -- what is asked ------------------------------------------------------------------------------
+
+    def _earn(self, program_id: str | None = None) -> Request:
+        who = self._member(program_id)
+        return asking.earn(self._programs[who.program_id], who, self._key(), self._points())
+
+    def _pending(self, program_id: str | None = None) -> Request:
+        who = self._member(program_id)
+        later_ms = self._history.now_ms + self._dice.choice(LATER_MS)
+        return asking.earn(self._programs[who.program_id], who, self._key(), self._points(), later_ms)
+
+    def _redemption(self) -> Request:
+        who = self._member()
+        return asking.redemption(self._programs[who.program_id], who, self._key(), self._points())
+
+    def _release(self) -> Request:
+        to = self._dice.choice(self._ground.wallets)
+        return asking.release(self._programs[to.program_id], to, self._key(), self._points())
+
+    def _hold(self) -> Request:
+        who = self._member()
+        life_s = self._dice.choice(LIVES_S)
+        return asking.hold(self._programs[who.program_id], who, self._key(), self._points(), life_s)
+
+    def _capture(self) -> Request | None:
+        """A part of a hold, or more than it has, or all that is left."""
+        of = self._lately("hold")
+        if of is None:
+            return None
+        part = self._dice.randint(1, of.points)
+        points = self._dice.choice((None, part, part, part, of.points + part))
+        return asking.capture(of, self._key(), points, final=self._dice.random() < 0.25)
+
+    def _void(self) -> Request | None:
+        of = self._lately("hold")
+        return None if of is None else asking.void(of, self._key())
+
+    def _change(self) -> Request | None:
+        of = self._lately("pending")
+        if of is None:
+            return None
+        later = self._dice.choice((None, *LATER_MS))
+        return asking.change(of, self._key(), self._points(), None if later is None else self._history.now_ms + later)
+
+    def _cancellation(self) -> Request | None:
+        of = self._lately("pending")
+        return None if of is None else asking.cancellation(of, self._key())
+
+    def _reversal(self) -> Request | None:
+        """All that is left of something, or a part of it, and now and then more than it was."""
+        before = self._lately("reversal") if self._dice.random() < AGAIN else None
+        of = self._lately(*EARNS, *REDEMPTIONS) if before is None else before.of
+        if of is None:
+            return None
+        part = self._dice.randint(1, of.points)
+        points = self._dice.choice((None, part, part, part, of.points, of.points + part))
+        return asking.reversal(of, self._key(), points)
+
+    def _proposal(self) -> Request:
+        who = self._member()
+        points = self._points() * self._dice.choice((1, -1))
+        persons = self._ground.persons[who.program_id]
+        by = self._dice.randrange(len(persons))
+        return asking.proposal(self._programs[who.program_id], who, self._key(), points, persons, by)
+
+    def _decision(self) -> Request | None:
+        """Mostly by another person than who proposed."""
+        of = self._lately("proposal")
+        if of is None:
+            return None
+        persons = self._ground.persons[of.program.id]
+        by = of.person if self._dice.randrange(6) == 0 else (of.person + 1) % len(persons)
+        decide = asking.rejection if self._dice.random() < 0.3 else asking.approval
+        return decide(of, self._key(), persons, by)
+
+    def _lately(self, *kinds: str) -> Request | None:
+        """Something of these kinds that was accepted not long ago, or None."""
+        known = [one for one in self.requests if one.kind in kinds and one.operation_id is not None]
+        return self._dice.choice(known[-LATELY:]) if known else None
+
     def _member(self, program_id: str | None = None) -> Member:
+        if program_id in (None, self._regular.program_id) and self._dice.random() < REGULAR:
+            return self._regular
         return self._dice.choice([one for one in self._ground.members if program_id in (None, one.program_id)])
 
     def _points(self) -> int:
@@ -233,5 +351,11 @@ class Clients:
         return f"key-{len(self.requests) + 1}"
 
 
-def _run(one: Request, now_ms: int, connection: sa.Connection) -> str:
-    return one.ask(connection, now_ms)
+def _asking(one: Request, now_ms: int) -> Callable[[sa.Connection], str]:
+    """The command of a request; its step is named by what is asked."""
+
+    def ask(connection: sa.Connection) -> str:
+        return one.ask(connection, now_ms)
+
+    ask.__qualname__ = f"Clients.{one.kind}"
+    return ask

@@ -5,6 +5,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from bridge.posting import fenced
 from tests.simulation.history import History
 
 #: The transactions of the ledger's writer by their step, and what is sent.
@@ -12,9 +13,25 @@ STEPS = (
     "Clients._bulk",
     "Clients._clash",
     "Clients._quote",
+    "Clients.approval",
+    "Clients.cancellation",
+    "Clients.capture",
+    "Clients.change",
+    "Clients.earn",
+    "Clients.hold",
+    "Clients.pending",
+    "Clients.proposal",
+    "Clients.redemption",
+    "Clients.rejection",
+    "Clients.release",
+    "Clients.reversal",
+    "Clients.swap",
+    "Clients.void",
     "Follower._finalise",
     "Follower._next_guarded",
     "Follower._undo",
+    "Keeper._do",
+    "Leadership._take",
     "Poster._advance",
     "Poster._dissolve_stream",
     "Poster._dissolve_unsigned",
@@ -25,7 +42,6 @@ STEPS = (
     "Submitter._note",
     "Submitter._outbid",
     "Submitter._write_trouble",
-    "_run",
     "crowd",
 )
 SEND = "eth_sendRawTransaction"
@@ -50,10 +66,14 @@ class FaultPoints:
         #: crash at one visit in so many; 0 for never
         self.one_in = one_in
         self._aims = set(aims)
+        #: lets a process stand still between two of its transactions, now and then
+        self.stall: Callable[[str], None] = lambda _: None
 
     def reach(self, name: str) -> None:
         """The process is at this point. Raises Crash."""
         self._history.visited[name] += 1
+        if not name.startswith("within"):
+            self.stall(name)
         if not self.one_in:
             return
         if (name, self._history.visited[name]) in self._aims or self._dice.randrange(self.one_in) == 0:
@@ -70,6 +90,7 @@ def step_of(point: str) -> str:
 def name_of(command: Callable[..., Any]) -> str:
     """The step that a command of the ledger's writer is, such as `Poster._advance` or `intake.take_in`."""
     while isinstance(command, partial):
-        command = command.func
+        # Under a lease it is the command that the fence lets through.
+        command = command.args[1] if command.func is fenced._under else command.func
     told = getattr(command, "__func__", command)
     return str(told.__qualname__).replace(".<locals>.<lambda>", "")

@@ -16,6 +16,10 @@ class History:
         #: how often each fault point was reached, and how often it was the last
         self.visited = Counter[str]()
         self.crashed = Counter[str]()
+        #: counts of what is not a fault, by name
+        self.met = Counter[str]()
+        #: the time of the network, as everybody outside the service has it
+        self.now_ms = 0
         self.lines = 0
         self._sum = hashlib.sha256()
 

@@ -13,10 +13,11 @@ TIP_WEI = GWEI
 
 
 class Node:
-    """One node; what it says goes through `tests.faults` before anybody hears it."""
+    """One node, whose clock is the network's; what it says goes through `tests.faults` before anybody hears it."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, clock: Callable[[], int]) -> None:
         self.network = network
+        self._clock = clock
         self._methods: dict[str, Callable[..., Any]] = {
             "eth_chainId": lambda: hex(31337),
             "eth_blockNumber": lambda: hex(self._head),
@@ -70,7 +71,11 @@ class Node:
     # -- blocks, logs, receipts -------------------------------------------------------------------
 
     def _block_by_number(self, block: str, whole: bool) -> Any:
-        return self._block(self._number(block), whole)
+        made = self._block(self._number(block), whole)
+        if block == "pending":
+            later_s = max(self._clock() // 1000, int(made["timestamp"], 16) + 1)
+            return made | {"number": hex(self._head + 1), "hash": None, "timestamp": hex(later_s), "transactions": []}
+        return made
 
     def _block_by_hash(self, block_hash: str, whole: bool) -> Any:
         return self._block(self._number_of_hash(block_hash), whole)

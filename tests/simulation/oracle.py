@@ -1,43 +1,48 @@
 """The oracle: what must always hold, counted from the chain's own words and from what the partners were answered."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.store import blocks, breaker, chainstate, extras
+from bridge.posting import keeper
+from bridge.store import blocks, breaker, chainstate
 from bridge.store.database import Database
-from bridge.store.schema import account, attempt, batch, entry, lot, operation, quote
-from exchange.words import EntryKind, entry_tag
+from bridge.store.schema import (
+    account,
+    adjustment,
+    attempt,
+    batch,
+    debt,
+    debt_change,
+    entry,
+    expiry_notice,
+    hold,
+    lot,
+    operation,
+    quote,
+    request,
+)
+from tests.simulation import books
+from tests.simulation.causes import release_at_least
 from tests.simulation.chain import Effect, Network
 from tests.simulation.ground import Ground
 from tests.simulation.history import History
 from tests.simulation.reckoning import Reckoning
 from tests.simulation.request import Request
+from tests.simulation.verdict import Verdict
+from tests.simulation.violation import Violation
 
-#: Which invariant is broken when an assertion of that letter fails.
-LETTERS = {
-    "A": "conservation",
-    "B": "exactly once",
-    "C": "no overdraft",
-    "D": "firm",
-    "F": "consent",
-    "I": "integer",
-    "L": "liveness: everything comes to rest",
-    "R": "a refusal or a failure has a cause",
-    "T": "no false alarm: the breaker trips only for theft",
-}
-_KINDS = {"earn": EntryKind.EARN, "redemption": EntryKind.REDEMPTION, "release": EntryKind.RELEASE}
-_AMOUNTS = ((entry.c.amount,), (lot.c.amount, lot.c.remaining), (operation.c.points,))
-
-
-class Violation(Exception):
-    """Raised when something that must always hold does not. The first letter says what."""
-
-    def __init__(self, letter: str, told: str) -> None:
-        super().__init__(f"{letter} ({LETTERS[letter]}): {told}")
-        self.letter = letter
+_AMOUNTS = (
+    (entry.c.amount,),
+    (lot.c.amount, lot.c.remaining),
+    (operation.c.points,),
+    (hold.c.points, hold.c.captured),
+    (debt.c.points,),
+    (adjustment.c.points,),
+)
+#: In what states an operation rests.
+RESTING = ("final", "failed", "cancelled")
 
 
 class Oracle:
@@ -47,7 +52,7 @@ class Oracle:
         self.resting = False
         #: the ledger was restored from a copy
         self.restored = False
-        self.theft = False
+        self.theft = self.careful_thief = False
         #: everything that was ever asked
         self.requests: list[Request] = []
         self._ground = ground
@@ -70,10 +75,19 @@ class Oracle:
         """A partner was answered that the request is refused."""
         if one in self._answers:
             raise Violation("B", f"{one.kind} {one.key} was accepted as {self._answers[one]}, and now refused: {why}")
-        if any(each.tag == one.tag for made in self._network.effects[self._ground.final_number + 1 :] for each in made):
+        if self._is_on_chain(one) and not (
+            why == "idempotency-key-reused" and self.reckoning.may_refuse(one, why, now_ms)
+        ):
             raise Violation("B", f"{one.kind} {one.key} is on the chain, and is refused: {why}")
         if not self.reckoning.may_refuse(one, why, now_ms):
             raise Violation("R", f"{one.kind} {one.key} of {one.points} was refused without a cause: {why}")
+
+    def _is_on_chain(self, one: Request) -> bool:
+        """Whether words of this request are in canonical blocks; those of a proposal it is approvals that made."""
+        if one.tag is None or one.kind == "proposal":
+            return False
+        made = self._network.effects[self._ground.final_number + 1 :]
+        return any(each.tag == one.tag for effects in made for each in effects)
 
     def no_offer(self, member_id: str, path: Sequence[str], amount: int, why: str, now_ms: int) -> None:
         """A partner was answered that there is no offer."""
@@ -89,9 +103,13 @@ class Oracle:
 
         What it lacks must be found again if it is on the chain, and may be accepted anew if it is not.
         """
-        self.restored = self.reckoning.restored = True
-        own = operation.c
-        rows = connection.execute(sa.select(own.program_id, own.idempotency_key, own.id)).all()
+        self.restored = True
+        own, other = operation.c, request.c
+        rows = connection.execute(
+            sa.select(own.program_id, own.idempotency_key, own.id).union_all(
+                sa.select(other.program_id, other.idempotency_key, other.subject)
+            )
+        ).all()
         held = {(row.program_id, row.idempotency_key): row.id for row in rows}
         answers = {one: held[key] for one in self.requests if (key := (one.program.id, one.key)) in held}
         self._answers.clear()
@@ -106,6 +124,7 @@ class Oracle:
         if self.theft:
             return
         for one in network.effects[-1]:
+            self._is_not_early(one)
             times = network.counted[one.tag, one.token, one.kind, one.reference, one.change > 0]
             if times > 1:
                 raise Violation("B", f"the chain carried {self._named(one)} {times} times")
@@ -116,6 +135,18 @@ class Oracle:
                 raise Violation("F", f"points left wallet 0x{holder[1].hex()} without its holder")
         if sum(network.state.positions.values()):
             raise Violation("A", f"the exchange's positions sum to {sum(network.state.positions.values())}")
+
+    def _is_not_early(self, one: Effect) -> None:
+        """No pending earn has come before its time. Blocks are dated by their miners, so what counts is when it is."""
+        asked = self._pending.get(one.tag)
+        if asked is None or self.reckoning.clock_jumped:
+            return
+        if self._history.now_ms < release_at_least(self.requests, asked):
+            raise Violation("B", f"the points of {asked.key} came before their time")
+
+    @property
+    def _pending(self) -> dict[bytes, Request]:
+        return {one.tag: one for one in self.requests if one.kind == "pending" and one.tag is not None}
 
     def _named(self, one: Effect) -> str:
         asked = next((each for each in self._answers if each.tag == one.tag), None)
@@ -135,6 +166,8 @@ class Oracle:
             if reason is None:
                 self._ledger_is_the_chain(connection)
             self._nobody_is_overdrawn(connection)
+            if reason is None:
+                books.look(connection, restored=self.restored)
             self._answers_stand(connection)
             self._failures_have_a_cause(connection)
 
@@ -164,14 +197,18 @@ class Oracle:
         available = account.c.credits_posted + account.c.credits_pending - account.c.debits_posted
         query = sa.select(account.c.id).where(
             account.c.address.is_not(None),
-            sa.or_(available - account.c.debits_pending < 0, account.c.frozen.is_(True)),
+            sa.or_(available - account.c.debits_pending - account.c.held < 0, account.c.frozen.is_(True)),
         )
         over = list(connection.execute(query).scalars())
         if over and not self.theft:
             raise Violation("C", f"accounts {over} are overdrawn or frozen")
 
     def _answers_stand(self, connection: sa.Connection) -> None:
-        found = set(connection.execute(sa.select(operation.c.id)).scalars())
+        found = {
+            each
+            for table in (operation, hold, adjustment)
+            for each in connection.execute(sa.select(table.c.id)).scalars()
+        }
         gone = [one.key for one, answer in self._answers.items() if answer not in found]
         if gone:
             raise Violation("B", f"{gone} were accepted, and the ledger has them no longer")
@@ -191,138 +228,36 @@ class Oracle:
         with database.read() as connection:
             states = connection.execute(
                 sa.select(operation.c.state, sa.func.count())
-                .where(operation.c.state.not_in(("final", "failed", "cancelled")))
+                .where(operation.c.state.not_in(RESTING))
                 .group_by(operation.c.state)
             ).all()
             unmined = connection.scalar(
                 sa.select(sa.func.count()).where(batch.c.state.in_(("frozen", "submitted", "confirmed")))
             )
+            holding = connection.scalar(sa.select(sa.func.count()).where(hold.c.state == "open"))
+            behind_ms = keeper.behind_ms(connection, self.reckoning.latest_ms)
         unanswered = sum(1 for one in requests if one.open)
-        if not states and not unmined and not unanswered:
+        if not states and not unmined and not unanswered and not holding and not behind_ms:
             return None
-        return f"operations {dict(map(tuple, states))}, {unmined} batches, {unanswered} requests without an answer"
+        return (
+            f"operations {dict(map(tuple, states))}, {unmined} batches, {unanswered} requests without an answer,"
+            f" {holding} open holds, the keeper {behind_ms} ms behind"
+        )
 
     def verdict(self, database: Database, requests: Sequence[Request]) -> None:
         """Everything that was asked has one effect, or none and a recorded failure; and nothing else happened."""
-        done: dict[bytes, list[Effect]] = defaultdict(list)
-        for effects in self._network.effects[self._ground.final_number + 1 :]:
-            for one in effects:
-                done[one.tag].append(one)
         with database.read() as connection:
-            for asked in requests:
-                self._one_outcome(connection, asked, done)
+            Verdict(self._ground, self._network, self.reckoning, connection, requests).pass_it()
+            books.at_rest(connection, self.reckoning.latest_ms)
             self._amounts_are_integers(connection)
-            if self.restored:
-                self._set_restored_extras_aside(connection, done)
-        for left in done.values():
-            if left:
-                raise Violation("B", f"nobody asked for what the chain carried: {self._named(left[0])}")
-
-    def _one_outcome(self, connection: sa.Connection, asked: Request, done: dict[bytes, list[Effect]]) -> None:
-        effects = done.pop(asked.tag, [])
-        told = f"{asked.kind} {asked.key} of {asked.points} {asked.program.symbol}"
-        row = connection.execute(
-            sa.select(operation).where(
-                operation.c.program_id == asked.program.id, operation.c.idempotency_key == asked.key
-            )
-        ).one_or_none()
-        if asked.operation_id is None:
-            if effects or row is not None:
-                raise Violation("B", f"{told} was refused ({asked.refused}), and is there: {row and row.id}, {effects}")
-            return
-        self._is_the_one(row, asked, told)
-        if row.state == "failed":
-            if effects:
-                raise Violation("B", f"{told} failed, and the chain carried it")
-            return
-        self._only_the_members_own(asked, told, effects)
-        if asked.kind == "swap":
-            self._swapped_as_quoted(connection, asked, told, effects, done, lossy=bool(row.restored))
-        else:
-            sign = 1 if asked.kind == "earn" else -1
-            carried = {one.kind for one in effects}, sum(one.change for one in effects)
-            if carried != ({_KINDS[asked.kind]}, sign * asked.points):
-                raise Violation("B", f"{told} is final, and the chain carried {carried}")
-
-    @staticmethod
-    def _is_the_one(row: sa.Row[Any] | None, asked: Request, told: str) -> None:
-        """The operation is the one that was answered, and what was asked for."""
-        if row is None or row.id != asked.operation_id or (row.points, row.kind) != (asked.points, asked.kind):
-            raise Violation("B", f"{told} was accepted as {asked.operation_id}, and the ledger has {row and row.id}")
-        if row.member_id != asked.member_id:
-            raise Violation("B", f"{told} was asked for {asked.member_id}, and is of {row.member_id}")
-
-    def _only_the_members_own(self, asked: Request, told: str, effects: Sequence[Effect]) -> None:
-        """It moved the points of the member who asked, and of nobody else."""
-        own = self.reckoning.member(asked.member_id).reference
-        theirs = {own} if asked.kind in ("earn", "release") else self.reckoning.references(asked.member_id)
-        others = {one.reference for one in effects} - theirs
-        if others:
-            raise Violation("B", f"{told} moved points of others: {sorted(each.hex()[:8] for each in others)}")
-
-    def _swapped_as_quoted(
-        self,
-        connection: sa.Connection,
-        asked: Request,
-        told: str,
-        effects: Sequence[Effect],
-        done: dict[bytes, list[Effect]],
-        *,
-        lossy: bool,
-    ) -> None:
-        """`lossy`: the swap was known from the chain alone."""
-        offer = asked.offer
-        assert offer is not None and asked.operation_id is not None
-        landed = {one.reference for one in effects if one.change > 0}
-        if landed != {one.reference for one in effects if one.change < 0}:
-            raise Violation("B", f"{told} took points under other references than it gave")
-        moved: Counter[bytes] = Counter()
-        for one in effects:
-            moved[one.token] += one.change
-        tokens = {one.id: one.deployed_token for one in self._ground.programs}
-        quoted = {tokens[offer.program_id]: -offer.amount_in, tokens[offer.to_program_id]: offer.base_out}
-        if dict(moved) != quoted:
-            raise Violation("D", f"{told} was quoted {offer.amount_in} for {offer.base_out}, and moved {dict(moved)}")
-        for kind, program_id, points in (
-            ("bonus", offer.to_program_id, offer.bonus),
-            ("fee", offer.program_id, -offer.fee_points),
-        ):
-            tag = self._tag_of_extra(connection, asked.operation_id, kind, program_id)
-            found = done.pop(tag, [])
-            whose = self.reckoning.references(offer.member_id)
-            if kind == "bonus":
-                whose = {self.reckoning.member(offer.to_member_id).reference}
-            if {one.reference for one in found} - whose:
-                raise Violation("B", f"the {kind} of {told} is another member's")
-            carried = sum(one.change for one in found)
-            # What comes after a swap reaches the chain after it: of a swap that only the chain told of, it may be lost.
-            if carried != points and not (lossy and carried == 0):
-                raise Violation("D", f"{told} was quoted a {kind} of {points}, and the chain carried {carried}")
-
-    def _set_restored_extras_aside(self, connection: sa.Connection, done: dict[bytes, list[Effect]]) -> None:
-        """A bonus or a fee whose swap has another id now is an operation of its own in a restored ledger."""
-        rows = connection.execute(
-            sa.select(operation.c.tag, sa.func.sum(operation.c.points))
-            .where(operation.c.kind.in_(("bonus", "fee")), operation.c.state == "final", operation.c.restored)
-            .group_by(operation.c.tag)
-        )
-        for tag, points in rows:
-            if abs(sum(one.change for one in done.get(tag, []))) == points:
-                done.pop(tag, None)
-
-    def _tag_of_extra(self, connection: sa.Connection, swap_id: str, kind: str, program_id: str) -> bytes:
-        """The tag under which a swap's extra is posted: as it is named, or as it came back with a restored ledger."""
-        for each in extras.of_swap(connection, swap_id):
-            row = connection.execute(sa.select(operation.c.kind, operation.c.tag).where(operation.c.id == each)).one()
-            if row.kind == kind:
-                return bytes(row.tag)
-        return entry_tag(program_id, f"{swap_id}:{kind}")
 
     def _amounts_are_integers(self, connection: sa.Connection) -> None:
+        """Columns of PostgreSQL have a type; in SQLite each value has one."""
+        kind = sa.func.typeof if connection.dialect.name == "sqlite" else sa.func.pg_typeof
         for columns in _AMOUNTS:
             for column in columns:
-                kinds = connection.execute(sa.select(sa.func.typeof(column)).distinct()).scalars()
-                others = set(kinds) - {"integer"}
+                kinds = connection.execute(sa.select(sa.cast(kind(column), sa.Text)).distinct()).scalars()
+                others = set(kinds) - {"integer", "bigint"}
                 if others:
                     raise Violation("I", f"{column} holds {sorted(others)}")
 
@@ -334,6 +269,14 @@ class Oracle:
         with database.read() as connection:
             for table, name in ((operation, "operations"), (batch, "batches"), (attempt, "attempts")):
                 counted[name] = connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+            for name, of in (("hold", hold.c.state), ("adjustment", adjustment.c.state)):
+                for state, number in connection.execute(sa.select(of, sa.func.count()).group_by(of)):
+                    counted[f"{name} {state}"] = number
+            counted["captures"] = self._number(connection, operation.c.hold_id.is_not(None))
+            counted["notices"] = connection.scalar(sa.select(sa.func.count()).select_from(expiry_notice)) or 0
+            counted["debts made"] = self._number(connection, debt_change.c.points > 0)
+            released = sa.and_(operation.c.release_ms.is_not(None), operation.c.stream_id.is_not(None))
+            counted["pending earns released"] = self._number(connection, released)
             query = sa.select(sa.func.count()).where(batch.c.state == "dissolved")
             counted["dissolved"] = connection.scalar(query) or 0
             own = operation.c
@@ -343,3 +286,7 @@ class Oracle:
                 counted[f"{kind} {state}"] = number
         counted["blocks"] = self._network.head
         return counted
+
+    @staticmethod
+    def _number(connection: sa.Connection, which: sa.ColumnElement[bool]) -> int:
+        return connection.scalar(sa.select(sa.func.count()).where(which)) or 0

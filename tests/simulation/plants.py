@@ -17,10 +17,11 @@ from bridge.chain.rpc import Block, Log
 from bridge.posting import follower, imports
 from bridge.posting.follower import Follower
 from bridge.posting.submitter import Submitter
-from bridge.store import earns, outcomes, swaps
+from bridge.store import earns, holds, outcomes, reversals, swaps
 from bridge.store.earns import EarnRequest
+from bridge.store.holds import Hold
 from bridge.store.operations import Known
-from bridge.store.schema import account
+from bridge.store.schema import account, operation
 from exchange.errors import UnknownMember
 from tests.simulation.scenario import Scenario
 
@@ -47,6 +48,7 @@ class Plant:
             final_depth=depth,
             finality=f"depth:{depth}",
             lazy=False,
+            processes=1,
             aims=(),
         )
 
@@ -126,6 +128,29 @@ def _fail_swaps() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _void_does_nothing() -> Iterator[None]:
+    right = holds._close
+
+    def wrong(connection: sa.Connection, found: Hold, state: str, now_ms: int, *more: Any) -> Hold:
+        return found if state == holds.VOIDED else right(connection, found, state, now_ms, *more)
+
+    with patch.object(holds, "_close", wrong):
+        yield
+
+
+@contextmanager
+def _forget_earlier_parts() -> Iterator[None]:
+    right = reversals.taken_back
+
+    def wrong(connection: sa.Connection, operation_id: str) -> int:
+        kind = connection.scalar(sa.select(operation.c.kind).where(operation.c.id == operation_id))
+        return 0 if kind == "earn" else right(connection, operation_id)
+
+    with patch.object(reversals, "taken_back", wrong):
+        yield
+
+
 PLANTS = {
     "send-before-store": Plant(
         "the signed bytes are sent before the transaction that stores them is committed",
@@ -149,6 +174,10 @@ PLANTS = {
     "wrong-account": Plant("every earn is credited to the program's first account", _wrong_account, frozenset()),
     "refuse-all": Plant("every earn is refused as if its member were unknown", _refuse_all, frozenset()),
     "fail-swaps": Plant("every swap is accepted, and given up at once", _fail_swaps, frozenset()),
+    "void-nothing": Plant("a hold is said to be voided, and stays open", _void_does_nothing, frozenset()),
+    "forget-parts": Plant(
+        "of an earn all can be taken back again and again, in parts", _forget_earlier_parts, frozenset()
+    ),
     "believe-empty-logs": Plant(
         "a node that shows no logs of a block is believed", _believe_empty_logs, frozenset({"empty logs"})
     ),

@@ -1,22 +1,23 @@
-"""The service as one process: everything that a crash takes away, made anew on the same database file."""
+"""The service as one process: everything that a crash takes away, made anew on the same database."""
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 import sqlalchemy as sa
 
 from bridge.chain.errors import ChainError
 from bridge.chain.finality import FinalityRule
-from bridge.posting.follower import Follower
-from bridge.posting.hub import Hub
-from bridge.posting.poster import Pace, Poster
+from bridge.posting.leadership import Leadership
+from bridge.posting.parts import Parts
+from bridge.posting.poster import Pace
 from bridge.posting.reconciler import Reconciler
 from bridge.posting.recovery import Recovery
-from bridge.posting.service import Posting
-from bridge.posting.submitter import GWEI, FeeRules, Submitter
+from bridge.posting.service import Seat
+from bridge.posting.submitter import GWEI, FeeRules
 from bridge.store.database import Database
+from bridge.store.leases import CHAIN, KEEPER, Fenced, Grant
 from exchange.errors import TooBusy
 from tests.simulation.crashes import FaultPoints
 from tests.simulation.ledger_writer import InlineWriter
@@ -30,48 +31,67 @@ Result = TypeVar("Result")
 BUSY_MAX = 200
 
 
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """What a process goes by: its own clock, which is set wrongly at times, and one that only goes on."""
+
+    service: Callable[[], int]
+    steady: Callable[[], int]
+
+
 class Process:
-    """The parts that the bootstrap wires together, stepped by hand. `ready` says whether the start has succeeded."""
+    """The parts that the bootstrap wires together, stepped by hand.
+
+    `ready` says whether the start has succeeded, and `until_ms` until when it stands still.
+    """
 
     def __init__(
-        self, path: Path, wire: Wire, clock: Callable[[], int], points: FaultPoints, scenario: Scenario
+        self,
+        name: str,
+        database: Database,
+        wire: Wire,
+        clocks: Clocks,
+        points: FaultPoints,
+        scenario: Scenario,
     ) -> None:
-        self.database = Database(f"sqlite:///{path}")
-        # A crash of the process, not of the machine: what the system was told is there afterwards.
-        sa.event.listen(self.database._engine, "connect", _hurry)
-        self.writer = InlineWriter(self.database, points)
-        self.clock = clock
+        self.name = name
+        self.database = database
+        self.writer = InlineWriter(database, points)
+        self.clock = clocks.service
         self.ready = False
-        parts: dict[str, Any] = {"database": self.database, "writer": self.writer, "rpc": wire, "clock": clock}
-        self.follower = Follower(
-            **parts,
-            finality=FinalityRule.parse(scenario.finality),
-            journal=True,
-            guard=threading.Lock(),
+        self.until_ms = 0
+        self.recovery = Recovery(
+            database=database, writer=self.writer, rpc=wire, clock=clocks.service, own_chain=scenario.own_chain
         )
-        self.submitter = Submitter(
-            **parts,
+        self.leadership = Leadership(
+            database=database,
+            writer=self.writer,
+            holder=name,
+            alone=scenario.processes == 1,
+            steady=clocks.steady,
+        )
+        self._parts = Parts(
+            database=database,
+            writer=self.writer,
+            rpc=wire,
+            finality=FinalityRule.parse(scenario.finality),
             keystore=OpenKeystore(),
+            clock=clocks.service,
             chain_id=31337,
             rules=FeeRules(replace_after_ms=30_000, fee_max_wei=500 * GWEI, low_funds_wei=10**16),
-        )
-        self.poster = Poster(
-            **parts,
-            submitter=self.submitter,
             pace=Pace(scenario.linger_ms, scenario.batch_life_s),
+            journal=True,
+            own_chain=scenario.own_chain,
+            guard=threading.Lock(),
         )
-        self.reconciler = Reconciler(**parts)
-        self.recovery = Recovery(**parts, own_chain=scenario.own_chain)
-        self._posting = Posting(
-            follower=self.follower,
-            poster=self.poster,
-            reconciler=self.reconciler,
-            recovery=self.recovery,
-            writer=self.writer,
-            hub=Hub(),
-            clock=clock,
-            on_bug=lambda: None,
+        self.reconciler = Reconciler(
+            database=database, writer=self.writer, rpc=wire, clock=clocks.service, found=self._parts.findings
         )
+        leading = self.leadership
+        self._following = Seat(lambda: leading.grant(CHAIN), lambda term: self._parts.following(_held(term)))
+        self._reconciling = Seat(lambda: leading.grant(CHAIN), lambda term: self._parts.reconciler(_held(term)))
+        self._keeping = Seat(lambda: leading.grant(KEEPER), lambda term: self._parts.keeper(_held(term)))
+        self._posting = Seat(leading.lanes, self._parts.poster)
 
     def begin(self) -> bool:
         """What the start asks of the chain before anything is accepted; whether it could be asked."""
@@ -89,27 +109,45 @@ class Process:
         return self.writer.run(command)
 
     def close(self) -> None:
-        """What the system does with the files of a process that is gone."""
+        """What the system does with the connections of a process that is gone."""
         self.database.close()
+
+    def watch(self) -> bool:
+        """One round of the loops of the leases; whether this process leads something new."""
+        self.leadership.renew()
+        self.recovery.look()
+        return self.leadership.take()
+
+    def hand_over(self) -> None:
+        """The process ends in order, and lets others lead."""
+        self.leadership.give_back()
 
     def follow(self) -> bool:
         """One step of the follower's loop; whether there was anything."""
-        return self._step(self._posting._follow)
+        return self._step(self._following.step)
 
     def post(self) -> bool:
         """One step of the poster's loop; whether anything was done."""
-        return self._step(self.poster.step)
+        return self._step(self._posting.step)
+
+    def keep(self) -> bool:
+        """One step of the keeper's loop; whether anything was due."""
+        return self._step(self._keeping.step)
 
     def audit(self) -> bool:
         """One round of the reconciler's loop."""
-        return self._step(self.reconciler.step)
+        return self._step(self._reconciling.step)
 
     def _step(self, step: Callable[[], bool]) -> bool:
         try:
             return step()
+        except Fenced as refusal:
+            self.leadership.lost(refusal)
+            return True
         except (ChainError, TooBusy):  # as the service's own loops wait it out
             return False
 
 
-def _hurry(connection: Any, _: object) -> None:
-    connection.execute("PRAGMA synchronous = OFF")
+def _held(term: Grant | None) -> Grant:
+    assert term is not None, "a part is made for a term"
+    return term

@@ -14,11 +14,21 @@ from bridge.store.members import Member
 from bridge.store.quotes import OPEN_QUOTES_MAX, Quote
 from exchange.words import EntryKind
 from tests.bridge.store.ledgers import FIRMNESS
+from tests.simulation.causes import Causes, amounts_of
 from tests.simulation.chain import Network, Powers
 from tests.simulation.ground import FEE_MAX, RATIOS, Ground
-from tests.simulation.request import Request
+from tests.simulation.request import EARNS, REDEMPTIONS, TAKING, Request
 
-LIMITS = {"earn": Limit.ISSUANCE, "redemption": Limit.REDEMPTION, "release": Limit.RELEASE}
+#: Under which limit of its program each request comes.
+LIMITS = {
+    "earn": Limit.ISSUANCE,
+    "pending": Limit.ISSUANCE,
+    "change": Limit.ISSUANCE,
+    "redemption": Limit.REDEMPTION,
+    "hold": Limit.REDEMPTION,
+    "capture": Limit.REDEMPTION,
+    "release": Limit.RELEASE,
+}
 #: What no partner here is ever short of, unless an admin lowers it.
 CREDIT_WIDE_MICRO = 10**12
 
@@ -34,7 +44,7 @@ class Reckoning:
         self.clock_jumped = False
         #: offers that only a ledger had which was lost
         self.lost_offers: set[str] = set()
-        self.restored = False
+        self._causes = Causes(requests)
         self._ground = ground
         self._network = network
         self._requests = requests
@@ -47,9 +57,31 @@ class Reckoning:
 
     # -- what was told ------------------------------------------------------------------------------
 
+    @property
+    def restored(self) -> bool:
+        """Whether the ledger was put back to a copy."""
+        return self._causes.restored
+
+    @property
+    def latest_ms(self) -> int:
+        """The latest time that the service has seen."""
+        return self._causes.latest_ms
+
+    def noticed(self, service_ms: int) -> None:
+        """The service's clock shows this."""
+        self._causes.latest_ms = max(self._causes.latest_ms, service_ms)
+
     def quote_asked(self, member_id: str, now_ms: int) -> None:
         """The ledger may hold an offer of this moment."""
         self._offered.append((member_id, now_ms + FIRMNESS.quote_life_ms))
+
+    def asked(self, one: Request) -> None:
+        """Something is asked now: what is final may be another answer's when this one's arrives."""
+        self._causes.early.discard(one)
+        if one.kind == "reversal" and one.of is not None and one.of.kind in REDEMPTIONS:
+            made = self._network.effects[self._ground.final_number + 1 : self._final_number() + 1]
+            if not any(each.tag == one.of.tag for effects in made for each in effects):
+                self._causes.early.add(one)
 
     def offered(self, offer: Quote) -> None:
         """An offer arrived."""
@@ -57,6 +89,7 @@ class Reckoning:
 
     def put_back(self, offers: set[str]) -> None:
         """The ledger was put back to a copy with these offers."""
+        self._causes.restored = True
         self.lost_offers |= self._offered_at.keys() - offers
 
     # -- whose points -------------------------------------------------------------------------------
@@ -77,9 +110,19 @@ class Reckoning:
         """Whether there is a cause to refuse this, as far as the partners' and the chain's words go."""
         if why == "over-limit":
             return self._over_limit(one)
-        if why == "insufficient-points":
-            return one.kind != "earn" and self._held_at_least(one) < self._needs(one)
-        return one.kind == "swap" and self._may_refuse_swap(one, why, now_ms)
+        if why == "insufficient-points" and one.kind in TAKING:
+            return self._held_at_least(one) < self._needs(one)
+        if one.kind == "swap":
+            return self._may_refuse_swap(one, why, now_ms)
+        if why == "cannot-split":
+            return self._in_several_accounts(one.member_id)
+        if why == "idempotency-key-reused":
+            return self._is_changed(one)
+        return self._causes.may_refuse(one, why, self._held_at_least(one))
+
+    def _is_changed(self, one: Request) -> bool:
+        """Whether it is an earn that a lost ledger changed: the chain tells of other points than the partner does."""
+        return self.restored and one.kind == "pending" and len(amounts_of(self._requests, one)) > 1
 
     def _may_refuse_swap(self, one: Request, why: str, now_ms: int) -> bool:
         offer = one.offer
@@ -139,10 +182,17 @@ class Reckoning:
             for each in self._requests
             if each.kind == "earn" and each.member_id == member_id and each in self._answers
         )
-        return self._ground.balance + came - self._gone_at_most(member_id, but)
+        return self._alive(member_id) + came - self._gone_at_most(member_id, but)
+
+    def _alive(self, member_id: str) -> int:
+        """What of a member's first points cannot have expired: what expires goes first, but this counts it as spent."""
+        return self._ground.alive(member_id, self._causes.latest_ms + 1_000)
 
     def _gone_at_most(self, member_id: str, but: Request | None) -> int:
-        return sum(each.taken_max for each in self._requests if each.member_id == member_id and each is not but)
+        theirs = [each for each in self._requests if each.member_id == member_id and each is not but]
+        # The hold of a capture can be lost with a ledger, and authorised anew.
+        twice = (each.points for each in theirs if self.restored and each.kind == "capture" and each.may_stand)
+        return sum(each.taken_max for each in theirs) + sum(twice)
 
     def _final_at_least(self, one: Request) -> int:
         """What of it a swap may take: earns that are final for the ledger."""
@@ -154,7 +204,7 @@ class Reckoning:
             for each in made
             if (each.token, each.reference, each.kind) == (token, who.reference, EntryKind.EARN)
         )
-        return self._ground.balance + came - self._gone_at_most(one.member_id, one)
+        return self._alive(one.member_id) + came - self._gone_at_most(one.member_id, one)
 
     def _in_several_accounts(self, member_id: str) -> bool:
         """Whether a swap may have brought points under another membership's reference."""
@@ -189,8 +239,11 @@ class Reckoning:
     def _over_limit(self, one: Request) -> bool:
         if one.offer is not None:
             return self._lowered_below(one.offer, self._final_at())
-        limit = self._tokens[one.program.id], LIMITS[one.kind]
-        return any(each.limits[limit].capacity < one.points for each in self._since(self._final_at()))
+        name = _limit_of(one)
+        if name is None:
+            return False
+        limit = self._tokens[one.program.id], name
+        return any(each.limits[limit].capacity < abs(one.points) for each in self._since(self._final_at()))
 
     def _lowered_below(self, offer: Quote, since: int) -> bool:
         """Whether a cap or what a program may owe was so low that the swap might not fit."""
@@ -229,6 +282,15 @@ class Reckoning:
     def _knows_no_time(self) -> bool:
         """Whether the ledger may go by older terms than those of the newest final block."""
         return self.clock_jumped or self.restored
+
+
+def _limit_of(one: Request) -> Limit | None:
+    if one.kind == "reversal":
+        assert one.of is not None
+        return Limit.REDEMPTION if one.of.kind in EARNS else Limit.ISSUANCE
+    if one.kind in ("proposal", "approval"):
+        return Limit.ISSUANCE if one.points > 0 else Limit.REDEMPTION
+    return LIMITS.get(one.kind)
 
 
 def _version(powers: Powers, hop: tuple[bytes, bytes]) -> int | None:

@@ -49,6 +49,9 @@ NEEDS = {
 }
 #: Points that one seed aims its crashes at, and how much more often at a seldom one.
 AIMS, RARE_WEIGHT = 6, 3
+#: How many processes a run has, and what goes wrong where there are several.
+PROCESSES = (1, 1, 1, 2, 3)
+AMONG, AMONG_SHARE = ("stall", "sleep", "kill", "hand over"), 0.7
 #: The share of seeds whose chain makes no empty blocks.
 LAZY = 0.2
 #: One seed in so many restores the ledger from a backup, and one in so many has a stolen key.
@@ -72,6 +75,8 @@ class Scenario:
     linger_ms: int
     lazy: bool
     steps: int
+    #: how many run the service, on one ledger
+    processes: int = 1
     #: at which visit of which fault points the process crashes, whatever the dice say
     aims: tuple[tuple[str, int], ...] = ()
 
@@ -96,6 +101,9 @@ class Scenario:
         aims = _aims(own) if "crash" in kinds else ()
         if "stolen key" not in kinds:
             kinds |= {NEEDS[each] for point, _ in aims if (each := step_of(point)) in NEEDS}
+        processes = own.choice(PROCESSES)
+        if processes > 1 and "stolen key" not in kinds:
+            kinds |= {each for each in AMONG if own.random() < AMONG_SHARE}
         lazy = dice.random() < LAZY
         if lazy:  # as the embedded chain is: a block is final when it is made, and none is made of nothing
             kinds -= {"reorganisation"}
@@ -111,6 +119,7 @@ class Scenario:
             linger_ms=dice.choice((0, 0, 2_000)),
             lazy=lazy,
             steps=steps,
+            processes=processes,
             aims=aims,
         )
 

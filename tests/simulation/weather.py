@@ -7,13 +7,13 @@ from typing import Any
 from bridge.chain.contracts import Limit
 from bridge.forms.rules import RulesForm
 from bridge.store import terms
+from bridge.store.database import Database
 from bridge.store.terms import Proposal
 from exchange.rules import PLAIN
 from tests.simulation.chain import BLOCK_MAX, FUNDS_WEI, GWEI, Network
 from tests.simulation.ground import PRICE_MICRO, RATIOS, WIDE, Ground
 from tests.simulation.history import History
 from tests.simulation.oracle import Oracle
-from tests.simulation.process import Process
 from tests.simulation.reckoning import CREDIT_WIDE_MICRO
 from tests.simulation.scenario import Scenario
 from tests.simulation.theft import stolen_post
@@ -22,6 +22,8 @@ from tests.simulation.transaction import read
 #: How far the service's clock is off at times, in milliseconds.
 SKEWS_MS = (-7_200_000, -600_000, -5_000, 5_000, 600_000, 7_200_000)
 SPIKES = (2, 5, 30, 400)
+#: For how long a batch of a thief is valid who wants it to look like the service's own.
+CAREFUL_S = 120
 #: What meets swaps on their way happens more often, and mostly where they are.
 AGAINST_SWAPS = ("reorganisation", "suspended terms", "lowered cap", "lowered credit", "new terms")
 OFTEN, AIMED = 2, 0.7
@@ -43,7 +45,7 @@ class Weather:
         self._oracle = oracle
         self._versions = dict.fromkeys(((one.source.id, one.destination.id) for one in ground.agreements), 1)
         self._tokens = {one.id: one.deployed_token for one in ground.programs}
-        self._ways: dict[str, Callable[[Process], None]] = {
+        self._ways: dict[str, Callable[[Database], None]] = {
             "reorganisation": self._reorganise,
             "dropped transaction": self._drop,
             "late transaction": self._remember,
@@ -73,10 +75,10 @@ class Weather:
             self._history.fault("few transactions a block")
         self._block(self._dice.randint(1, 2) if few else BLOCK_MAX)
 
-    def change(self, process: Process) -> None:
+    def change(self, ledger: Database) -> None:
         """Something of the scenario happens."""
         if self._possible:
-            self._ways[self._dice.choices(self._possible, self._weights)[0]](process)
+            self._ways[self._dice.choices(self._possible, self._weights)[0]](ledger)
 
     def calm(self) -> None:
         """All faults end: what was taken away is given back, but for terms that were suspended."""
@@ -99,7 +101,7 @@ class Weather:
         self._history.note(f"block {made.number} {made.hash.hex()[:8]} of {len(made.transactions)}")
         self._oracle.block_made()
 
-    def _reorganise(self, _: Process) -> None:
+    def _reorganise(self, _: Database) -> None:
         """Another branch wins; it is longer most of the time, and what it takes is up to its miners."""
         depth = self._dice.randint(1, self._scenario.final_depth)
         lost = [place for place in range(40) if self._dice.random() < 0.3]
@@ -115,12 +117,12 @@ class Weather:
             at_ms = made_ms[number] if number < len(made_ms) else self.now_ms
             self._block(self._dice.choice((0, 1, BLOCK_MAX)), old=others, at_ms=at_ms)
 
-    def _drop(self, _: Process) -> None:
+    def _drop(self, _: Database) -> None:
         one = self._network.forget(self._dice.randrange(1000))
         if one is not None:
             self._history.fault("dropped transaction", f"{one.hash.hex()[:8]} nonce {one.nonce}")
 
-    def _remember(self, _: Process) -> None:
+    def _remember(self, _: Database) -> None:
         """A miner takes what our node dropped, or what was replaced."""
         waiting = [each for each in self._network.heard.values() if each.hash not in self._network.where]
         known = {each.hash for each in self._network.pool.values()}
@@ -129,13 +131,13 @@ class Weather:
             self._history.fault("late transaction", f"{len(old)}")
             self._block(BLOCK_MAX, old=old)
 
-    def _spike(self, _: Process) -> None:
+    def _spike(self, _: Database) -> None:
         spiked = self._network.base_fee_wei != GWEI
         self._network.base_fee_wei = GWEI if spiked else GWEI * self._dice.choice(SPIKES)
         if not spiked:
             self._history.fault("base fee spike", f"{self._network.base_fee_wei}")
 
-    def _empty_signer(self, _: Process) -> None:
+    def _empty_signer(self, _: Database) -> None:
         index = self._dice.choice(self._signers())
         powers = self._network.network_state.powers
         empty = powers.wei.get(bytes([index]) * 20, FUNDS_WEI) == 0
@@ -147,18 +149,18 @@ class Weather:
         """The exchange's operator and each program's issuer."""
         return [1, *(one.key_index for one in self._ground.issuers)]
 
-    def _revert(self, _: Process) -> None:
+    def _revert(self, _: Database) -> None:
         self._network.revert_in = 1
         self._history.fault("reverted transaction")
 
-    def _pause(self, _: Process) -> None:
+    def _pause(self, _: Database) -> None:
         token = self._token()
         on = token not in self._network.network_state.powers.paused
         if on:
             self._history.fault("pause", token[:3].decode())
         self._decide(kind="pause", token=token, on=on)
 
-    def _lower_limit(self, _: Process) -> None:
+    def _lower_limit(self, _: Database) -> None:
         token, limit = self._token(), self._dice.choice(list(Limit))
         low = self._network.network_state.powers.limits[token, limit] == WIDE
         capacity, refill = self._dice.choice(((30, 5), (120, 20))) if low else (WIDE.capacity, WIDE.refill)
@@ -166,13 +168,13 @@ class Weather:
             self._history.fault("lowered limit", f"{token[:3].decode()} {limit.name} to {capacity}")
         self._decide(kind="limit", token=token, limit=int(limit), capacity=capacity, refill=refill)
 
-    def _lower_cap(self, _: Process) -> None:
+    def _lower_cap(self, _: Database) -> None:
         hop = self._hop()
         capacity = self._dice.choice((20, 100, 400))
         self._history.fault("lowered cap", f"{capacity}")
         self._decide_terms(hop, kind="cap", version=self._versions[hop], managed=capacity)
 
-    def _lower_credit(self, _: Process) -> None:
+    def _lower_credit(self, _: Database) -> None:
         token = self._token()
         low = self._network.network_state.powers.credit_limits.get(token, CREDIT_WIDE_MICRO) == CREDIT_WIDE_MICRO
         micro = self._dice.choice((100, 500, 2_000)) if low else CREDIT_WIDE_MICRO
@@ -180,43 +182,45 @@ class Weather:
             self._history.fault("lowered credit", f"{token[:3].decode()} to {micro}")
         self._decide(kind="credit", token=token, micro=micro)
 
-    def _suspend(self, process: Process) -> None:
+    def _suspend(self, ledger: Database) -> None:
         """A direction closes, and now and then opens again under new terms."""
         hop = self._hop()
         if tuple(self._tokens[one] for one in hop) not in self._network.network_state.powers.terms:
-            self._adopt(process, hop)
+            self._adopt(ledger, hop)
             return
         self._history.fault("suspended terms")
         self._decide_terms(hop, kind="suspend")
 
-    def _new_terms(self, process: Process) -> None:
+    def _new_terms(self, ledger: Database) -> None:
         """Other terms replace those in force, without the notice that the contract would ask for."""
         self._history.fault("new terms")
-        self._adopt(process, self._hop())
+        self._adopt(ledger, self._hop())
 
-    def _adopt(self, process: Process, hop: tuple[str, str]) -> None:
+    def _adopt(self, ledger: Database, hop: tuple[str, str]) -> None:
         self._versions[hop] += 1
         ratio, version = self._dice.choice(RATIOS), self._versions[hop]
         rules = RulesForm.of(PLAIN).written()
         proposal = Proposal(*hop, *ratio, 1, 1, PRICE_MICRO, "USD", hop[0], rules=rules)
-        with process.database.write() as connection:
-            row = terms.propose(connection, proposal, process.clock())
+        with ledger.write() as connection:
+            row = terms.propose(connection, proposal, self.now_ms + self.skew_ms)
             terms.proposed(connection, row.id, version)
         told = {"from_units": ratio[0], "to_units": ratio[1], "price": PRICE_MICRO, "managed": terms.MANAGED_CAP}
         self._decide_terms(hop, kind="adopt", version=version, **told)
 
-    def _jump(self, _: Process) -> None:
+    def _jump(self, _: Database) -> None:
         self.skew_ms = 0 if self.skew_ms else self._dice.choice(SKEWS_MS)
         if self.skew_ms:
             self._oracle.reckoning.clock_jumped = True
             self._history.fault("clock jump", f"{self.skew_ms} ms")
 
-    def _steal(self, _: Process) -> None:
-        """Somebody else posts with a program's issuer key, once."""
+    def _steal(self, _: Database) -> None:
+        """Somebody else posts with a program's issuer key, once; one of two knows for how long batches are valid."""
         if self._oracle.theft:
             return
         program = self._dice.choice(self._ground.issuers)
-        raw = stolen_post(self._network.network_state, program.key_index, program.token)
+        self._oracle.careful_thief = self._dice.random() < 0.5
+        valid_until = self.now_ms // 1000 + CAREFUL_S if self._oracle.careful_thief else 2**40
+        raw = stolen_post(self._network.network_state, program.key_index, program.token, valid_until)
         self._oracle.theft = True
         self._history.fault("stolen key", program.token[:3].decode())
         one = read(raw)

@@ -1,29 +1,30 @@
 """One run: a seed, the world that it makes, and what came of it."""
 
 import logging
-import shutil
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bridge.posting import calls
 from bridge.store import breaker, chainstate, ids
-from bridge.store.database import Database
 from tests.bridge.store.ledgers import NOW_MS
+from tests.postgres import Address
 from tests.simulation.clients import Clients
-from tests.simulation.crashes import Crash, FaultPoints
+from tests.simulation.crashes import FaultPoints, step_of
 from tests.simulation.dice import Dice, SeededIds
-from tests.simulation.ground import ground
+from tests.simulation.ground import Ground, ground
 from tests.simulation.history import History
 from tests.simulation.node import Node
 from tests.simulation.oracle import Oracle, Violation
 from tests.simulation.plants import PLANTS
-from tests.simulation.process import BUSY_MAX, Process
+from tests.simulation.process import BUSY_MAX, Clocks, Process
+from tests.simulation.processes import Processes
 from tests.simulation.scenario import Scenario
+from tests.simulation.theft import THIEF
 from tests.simulation.weather import Weather
 from tests.simulation.wire import Wire
 
@@ -34,6 +35,8 @@ STEP_MS_MAX = 2_000
 THEFT_ROUNDS_MAX = 30
 #: How often the ledger is copied or put back, among all that happens.
 RESTORE_WEIGHT = 6
+#: How often something happens to one of several processes.
+PROCESSES_WEIGHT = 6
 #: How often ledger and chain are compared by the oracle.
 LOOK_EVERY = 10
 #: Rounds in which everything must come to rest once all faults have ended, and how long each is: at first seconds,
@@ -59,16 +62,12 @@ class Result:
 class World:
     """Everything of one run. `directory` is where its ledger is kept."""
 
-    def __init__(self, seed: int, found: Scenario, directory: Path, *, echo: bool = False) -> None:
+    def __init__(self, seed: int, found: Scenario, of: Ground, directory: Path, *, echo: bool = False) -> None:
         self.seed = seed
         self._dice = Dice(seed)
         self._steps = self._dice.stream("steps")
         self.scenario = found
         self.history = History(echo=echo)
-        self._path = directory / "ledger.sqlite3"
-        self._backup = directory / "backup.sqlite3"
-        of = ground()
-        shutil.copyfile(of.path, self._path)
         self.network = of.network.copy(of.now_ms, self._dice.stream("network"), self.scenario.final_depth)
         self.oracle = Oracle(of, self.network, self.history)
         self.points = FaultPoints(
@@ -77,13 +76,39 @@ class World:
             self.scenario.crash_one_in if self.scenario.has("crash") else 0,
             self.scenario.aims,
         )
-        self.wire = Wire(Node(self.network), self.scenario, self._dice.stream("wire"), self.points, self.history)
+        node = Node(self.network, lambda: self.weather.now_ms)
+        self.wire = Wire(node, self.scenario, self._dice.stream("wire"), self.points, self.history)
         self.clients = Clients(of, self.scenario, self._dice.stream("clients"), self.history, self.oracle)
         self.weather = Weather(of, self.network, self.scenario, self._dice.stream("weather"), self.history, self.oracle)
-        self.weather.now_ms = of.now_ms
+        self.weather.now_ms = self.history.now_ms = of.now_ms
         self.weather.under_way = self.clients.under_way
         self.step = 0
-        self._start()
+        self._turns = self._dice.stream("turns")
+        self._ledgers = of.store.copy(directory, lambda: self.weather.now_ms)
+        clocks = Clocks(self.clock, lambda: self.weather.now_ms)
+        dice = self._dice.stream("processes")
+        self.processes = Processes(self._ledgers, self.wire, clocks, self.points, self.scenario, dice, self.history)
+        self.processes.turn = self._turn
+        self._look()
+        #: what processes do, and how often
+        self._own = (
+            (self.clients.act, 70),
+            (self._follow, 16),
+            (self._post, 16),
+            (self._keep, 8),
+            (self._audit, 2),
+        )
+
+    def _look(self) -> None:
+        #: the oracle's own look at the ledger
+        self.eyes = self._ledgers.open()
+        self.oracle.reckoning.database = self.eyes
+
+    def close(self) -> None:
+        """Nothing of it is left but its history."""
+        self.processes.close()
+        self.eyes.close()
+        self._ledgers.remove()
 
     def clock(self) -> int:
         """The service's clock."""
@@ -95,58 +120,66 @@ class World:
         """The steps of the seed with all their faults, and then the way to rest. Raises Violation."""
         while self.step < self.scenario.steps:
             self.step += 1
-            self.weather.now_ms += self._steps.randrange(STEP_MS_MAX)
-            self._guarded(self._begin)
-            self._guarded(self._act)
+            self._pass(self._steps.randrange(STEP_MS_MAX))
+            self.processes.watch()
+            self._act()
             if self.step % LOOK_EVERY == 0:
-                self.oracle.look(self.process.database)
+                self.oracle.look(self.eyes)
         self._rest()
 
-    def _begin(self) -> None:
-        if not self.process.ready and self.process.begin():
-            self.history.note(f"{self.step} started")
+    def _pass(self, by_ms: int) -> None:
+        """Time passes."""
+        self.weather.now_ms += by_ms
+        self.history.now_ms = self.weather.now_ms
+        self.oracle.reckoning.noticed(self.clock())
 
     def _act(self) -> None:
+        """One thing happens: a process does something, or something happens to it or around it."""
         deeds = (
-            (self._ask, 36),
-            (self._follow, 16),
-            (self._post, 16),
-            (self._mine, 15),
+            *((partial(self._led, one), weight) for one, weight in self._own),
+            (self.weather.mine, 15),
             (self._change, 16),
             (self._wire, 3),
-            (self._audit, 2),
             (self._keep_or_restore, RESTORE_WEIGHT if self.scenario.has("restored ledger") else 0),
+            (self.processes.change, PROCESSES_WEIGHT if self.scenario.processes > 1 else 0),
         )
         (chosen,) = self._steps.choices([each for each, _ in deeds], [weight for _, weight in deeds])
-        if self.process.ready or chosen in (self._mine, self._change, self._wire):
-            chosen()
+        chosen()
 
-    def _guarded(self, act: Callable[[], None]) -> None:
-        """Do it; a crash takes the process away, and the next one starts."""
-        try:
-            act()
-        except Crash:
-            self.process.close()
-            self._start()
+    def _led(self, act: Callable[[Process], None]) -> None:
+        """One of the processes that are awake and have started does this."""
+        process = self.processes.any()
+        if process is not None and process.ready:
+            self.processes.guarded(process, partial(act, process))
 
-    def _start(self) -> None:
-        self.process = Process(self._path, self.wire, self.clock, self.points, self.scenario)
-        self.oracle.reckoning.database = self.process.database
+    def _turn(self, process: Process, point: str) -> None:
+        """What another process does while one stands still at this point."""
+        self._pass(self._turns.randrange(STEP_MS_MAX))
+        self.processes.watch()
+        if self._turns.randrange(3) == 0:
+            self.weather.mine()
+        asking = step_of(point).startswith(("Clients", "crowd"))
+        acts = [each for each, _ in self._own if not (asking and each == self.clients.act)]
+        if process.ready and process in self.processes.awake:
+            self.processes.guarded(process, partial(self._turns.choice(acts), process))
 
-    def _ask(self) -> None:
-        self.clients.act(self.process)
+    def _follow(self, process: Process) -> None:
+        self._note(process, "follow", process.follow())
 
-    def _follow(self) -> None:
-        self._note("follow", self.process.follow())
+    def _post(self, process: Process) -> None:
+        self._note(process, "post", process.post())
 
-    def _post(self) -> None:
-        self._note("post", self.process.post())
+    def _keep(self, process: Process) -> None:
+        self._note(process, "keep", process.keep())
 
-    def _mine(self) -> None:
-        self.weather.mine()
+    def _audit(self, process: Process) -> None:
+        self._note(process, "audit", process.audit())
+
+    def _note(self, process: Process, what: str, moved: bool) -> None:
+        self.history.note(f"{self.step} {process.name} {what}{' moved' if moved else ''}")
 
     def _change(self) -> None:
-        self.weather.change(self.process)
+        self.weather.change(self.eyes)
 
     def _wire(self) -> None:
         """What was late arrives, in any order; and the node's head may be an old one from now on."""
@@ -154,40 +187,25 @@ class World:
         if self.scenario.has("old head"):
             self.wire.lag()
 
-    def _audit(self) -> None:
-        self._note("audit", self.process.audit())
-
-    def _note(self, what: str, moved: bool) -> None:
-        self.history.note(f"{self.step} {what}{' moved' if moved else ''}")
-
     # -- a backup, and a ledger put back ------------------------------------------------------------
 
     def _keep_or_restore(self) -> None:
         """A copy is made while the service runs; later it takes the place of the ledger, which was lost."""
-        if not self._backup.exists():
-            self._copy(self._path, self._backup)
+        if not self._ledgers.has_backup:
+            self._ledgers.back_up()
             self.history.note("backup")
             return
         self.history.fault("restored ledger")
-        self.process.close()
-        for left in ("-wal", "-shm"):
-            self._path.with_name(f"{self._path.name}{left}").unlink(missing_ok=True)
-        shutil.move(self._backup, self._path)
-        put_back = Database(f"sqlite:///{self._path}")
-        with put_back.write() as connection:
+        self.processes.close()
+        self.eyes.close()
+        self._ledgers.put_back()
+        self._look()
+        with self.eyes.write() as connection:
             chainstate.begin_recovery(connection, "the ledger was restored from a backup", self.clock())
-        with put_back.read() as connection:
+        with self.eyes.read() as connection:
             self.oracle.put_back(connection)
-        put_back.close()
         self.clients.all_again()
-        self._start()
-
-    @staticmethod
-    def _copy(source: Path, target: Path) -> None:
-        with sqlite3.connect(source) as ours, sqlite3.connect(target) as copy:
-            ours.backup(copy)
-        ours.close()
-        copy.close()
+        self.processes.restart()
 
     # -- the way to rest ----------------------------------------------------------------------------
 
@@ -197,13 +215,14 @@ class World:
         self.oracle.resting = True
         self.weather.calm()
         self.wire.be_true()
+        self.processes.calm()
         if self.oracle.theft:
             return self._rest_after_theft()
         unrest: str | None = "nothing was done"
         for rounds, round_ms in enumerate(ROUNDS_MS, start=1):
-            self.weather.now_ms += round_ms
+            self._pass(round_ms)
             self._round()
-            unrest = self.oracle.unrest(self.process.database, self.clients.requests)
+            unrest = self.oracle.unrest(self.eyes, self.clients.requests)
             if unrest is None:
                 self.history.note(f"at rest after {rounds} rounds")
                 return self._check_at_rest()
@@ -211,15 +230,22 @@ class World:
 
     def _round(self) -> None:
         """The partners ask again, and everything moves on by a few blocks."""
-        self.process.begin()
+        self.processes.watch(every=True)
         self.weather.mine()
-        self._until_idle(self.process.follow)
-        self.clients.settle(self.process)
+        self._each(Process.follow)
+        process = self.processes.all[0]
+        self.processes.guarded(process, lambda: self.clients.settle(process))
+        self._each(Process.keep)
         for _ in range(self.scenario.final_depth + 2):
-            self._until_idle(self.process.post, most=3)
-            self.weather.now_ms += 1_000
+            self._each(Process.post, most=3)
+            self._pass(1_000)
+            self.processes.watch(every=True)
             self.weather.mine()
-            self._until_idle(self.process.follow)
+            self._each(Process.follow)
+
+    def _each(self, step: Callable[[Process], bool], most: int = BUSY_MAX) -> None:
+        for one in self.processes.all:
+            self.processes.guarded(one, partial(self._until_idle, partial(step, one), most))
 
     @staticmethod
     def _until_idle(step: Callable[[], bool], most: int = BUSY_MAX) -> None:
@@ -228,38 +254,42 @@ class World:
                 return
 
     def _check_at_rest(self) -> None:
-        self.process.audit()
-        self.oracle.look(self.process.database)
-        report = self.process.reconciler.audit()
+        for one in self.processes.all:
+            one.audit()
+        self.oracle.look(self.eyes)
+        report = self.processes.all[0].reconciler.audit()
         if report.differences:
             named = [one.named() for one in report.programs if one.differences]
             raise Violation("A", f"the reconciler names {named} at block {report.block.number}")
-        self.oracle.verdict(self.process.database, self.clients.requests)
+        self.oracle.verdict(self.eyes, self.clients.requests)
 
     def _rest_after_theft(self) -> None:
         """A thief used a key: posting must stop, at the latest when what the start found is looked through."""
         for round_ms in ROUNDS_MS[:THEFT_ROUNDS_MAX]:
-            self.weather.now_ms += round_ms
+            self._pass(round_ms)
             self._round()
             if self._is_stopped():
                 break
         self._round()
-        if not self._is_stopped() and not self.oracle.restored:
+        hidden = self.oracle.careful_thief or not self.network.has_points(THIEF)
+        if not self._is_stopped() and not (self.oracle.restored and hidden):
             raise Violation("T", "a stolen key posted, and the breaker did not trip")
-        # A ledger that was put back takes in whatever it finds, the thief's points too.
-        self.oracle.look(self.process.database)
+        # A ledger that was put back takes in whatever it could have made itself, the thief's points too.
+        self.oracle.look(self.eyes)
 
     def _is_stopped(self) -> bool:
-        with self.process.database.read() as connection:
+        with self.eyes.read() as connection:
             return breaker.is_tripped(connection)
 
 
-def run(seed: int, *, steps: int = STEPS, plant: str | None = None, echo: bool = False) -> Result:
-    """Run one seed, with a planted bug if one is named."""
-    ground()  # before anything is planted
+def run(
+    seed: int, *, steps: int = STEPS, plant: str | None = None, echo: bool = False, server: Address | None = None
+) -> Result:
+    """Run one seed, with a planted bug if one is named; on a PostgreSQL server if one is given."""
+    of = ground(server)  # before anything is planted
     planted = nullcontext() if plant is None else PLANTS[plant].make()
     with _quiet(), planted, TemporaryDirectory(prefix="sarraf-simulation-") as directory:
-        return _run(seed, scenario(seed, steps, plant), Path(directory), echo)
+        return _run(seed, scenario(seed, steps, plant), of, Path(directory), echo)
 
 
 def scenario(seed: int, steps: int = STEPS, plant: str | None = None) -> Scenario:
@@ -268,25 +298,25 @@ def scenario(seed: int, steps: int = STEPS, plant: str | None = None) -> Scenari
     return found if plant is None else PLANTS[plant].among(found)
 
 
-def _run(seed: int, found: Scenario, directory: Path, echo: bool) -> Result:
+def _run(seed: int, found: Scenario, of: Ground, directory: Path, echo: bool) -> Result:
     now = [lambda: NOW_MS]
     entries = calls.POST_ENTRIES_MAX, calls.SETTLE_LEGS_MAX
     violation: str | None = None
     counts: Counter[str] = Counter()
     with ids.taken_from(SeededIds(Dice(seed).stream("ids"), lambda: now[0]())):
-        world = World(seed, found, directory, echo=echo)
+        world = World(seed, found, of, directory, echo=echo)
         now[0] = world.clock
         calls.POST_ENTRIES_MAX = calls.SETTLE_LEGS_MAX = world.scenario.entries_max
         try:
             world.live()
-            counts = world.oracle.counts(world.process.database)
+            counts = world.oracle.counts(world.eyes) + world.history.met
         except Violation as found:
             violation = str(found)
         except Exception as bug:  # noqa: BLE001 - what fails in the service is what a run looks for
             violation = _bug(bug)
         finally:
             calls.POST_ENTRIES_MAX, calls.SETTLE_LEGS_MAX = entries
-            world.process.close()
+            world.close()
     if violation is not None:
         world.history.note(violation)
     history = world.history

@@ -11,20 +11,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bridge.chain.rpc import Rpc
-from tests.end_to_end.running import ServiceProcess, fresh_node, until
+from tests.end_to_end.running import ServiceProcess, fresh_node
 from tests.faults.answers import Kind
 from tests.faults.faults import SEND, Faults
 from tests.faults.proxy import FaultProxy
 from tests.soak.customers import Customer
 from tests.soak.kills import Killer
 from tests.soak.record import Record
-from tests.soak.town import Town, open_town
+from tests.soak.rest import rest
+from tests.soak.town import open_town
 from tests.soak.verdict import Verdict, judge
 
 #: Kills between two lines of progress.
 TOLD_EVERY = 5
-#: How long what was accepted may take to become final once nothing goes wrong any more.
-REST_S_MAX = 600.0
 #: With `--proxy`, one request to the node in so many meets each of these.
 ONE_IN = 150
 WIRE = (
@@ -80,7 +79,7 @@ def _soak(data: Path, kills: int, seed: int, *, proxy: bool) -> Verdict:
             one.end()
         if faults is not None:
             faults.clear()
-        _rest(town)
+        rest(town)
         verdict = judge(town, record, node or _embedded_node(service))
     _say(f"kills: {', '.join(f'{count} {kind}' for kind, count in sorted(killer.kills.items()))}")
     if faults is not None:
@@ -127,18 +126,6 @@ def _disturb(faults: Faults | None) -> None:
     for kind in WIRE:
         faults.plan(kind, times=None, chance=(1, ONE_IN))
     faults.plan(Kind.LOSE_ANSWER, SEND, times=None, chance=(1, 10))
-
-
-def _rest(town: Town) -> None:
-    """Returns when nothing is on its way to the chain any more."""
-
-    def quiet() -> bool:
-        with town.service.client() as operator:
-            posting = operator.status()["posting"]
-        assert posting["breaker"] is None, posting["breaker"]
-        return posting["accepted_waiting"] == 0 and posting["batches_in_flight"] == 0
-
-    until(quiet, f"everything accepted is final; the log ends:\n{town.service.log_end()}", REST_S_MAX)
 
 
 def _embedded_node(service: ServiceProcess) -> Rpc:

@@ -59,6 +59,8 @@ CALLS: dict[tuple[str, str], Call] = {
     ("get", "/v1/programs"): Call("read"),
     ("get", "/v1/programs/{program_id}"): Call("read", shared="partners need to find one another"),
     ("put", "/v1/programs/{program_id}/value"): Call("terms", lambda _: {"money": "USD", "point_value_micro": 10_000}),
+    ("put", "/v1/programs/{program_id}/notices"): Call("terms", lambda _: {"notice_days": []}),
+    ("put", "/v1/programs/{program_id}/debt-limit"): Call("terms", lambda _: {"points": 0}),
     ("post", "/v1/programs/{program_id}/keys"): Call("operator", lambda _: {"scopes": ["read"]}, owner=None),
     ("delete", "/v1/keys/{key_id}"): Call("operator", owner=None),
     ("get", "/v1/programs/{program_id}/chain"): Call("read"),
@@ -74,6 +76,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ("get", "/v1/members/{member_id}"): Call("read"),
     ("get", "/v1/members/{member_id}/balance"): Call("read"),
     ("get", "/v1/members/{member_id}/lots"): Call("read"),
+    ("get", "/v1/members/{member_id}/expirations"): Call("read"),
     ("post", "/v1/members/{member_id}/link-codes"): Call("members", owner=201, programs_only=True),
     ("post", "/v1/members/{member_id}/wallet-challenges"): Call(
         "members", lambda _: {"address": f"0x{'ab' * 20}"}, owner=201, programs_only=True
@@ -108,9 +111,34 @@ CALLS: dict[tuple[str, str], Call] = {
         lambda sample: {"items": [{"event_id": unique(), "member_id": sample.ids["member_id"], "points": 1}]},
         programs_only=True,
     ),
+    ("patch", "/v1/earns/{earn_id}"): Call("earn", lambda _: {"points": 1}, owner=409, programs_only=True),
+    ("post", "/v1/earns/{earn_id}/cancel"): Call("earn", owner=409, programs_only=True),
     ("post", "/v1/redemptions"): Call(
         "redeem", lambda sample: {"member_id": sample.ids["member_id"], "points": 1}, owner=202, programs_only=True
     ),
+    ("post", "/v1/reversals"): Call(
+        "earn", lambda sample: {"operation_id": sample.ids["earn_id"], "points": 1}, owner=202, programs_only=True
+    ),
+    ("post", "/v1/adjustments"): Call(
+        "adjust",
+        lambda sample: {"member_id": sample.ids["member_id"], "points": 1, "reason": "table"},
+        owner=201,
+        programs_only=True,
+    ),
+    ("get", "/v1/adjustments"): Call("read"),
+    ("get", "/v1/adjustments/{adjustment_id}"): Call("read"),
+    ("post", "/v1/adjustments/{adjustment_id}/approve"): Call("approve", owner=None, programs_only=True),
+    ("post", "/v1/adjustments/{adjustment_id}/reject"): Call(
+        "approve", lambda _: {"reason": "table"}, owner=None, programs_only=True
+    ),
+    ("get", "/v1/accounts"): Call("read"),
+    ("post", "/v1/holds"): Call(
+        "redeem", lambda sample: {"member_id": sample.ids["member_id"], "points": 1}, owner=201, programs_only=True
+    ),
+    ("get", "/v1/holds/{hold_id}"): Call("read"),
+    ("post", "/v1/holds/{hold_id}/captures"): Call("redeem", lambda _: {"points": 1}, owner=202, programs_only=True),
+    ("post", "/v1/holds/{hold_id}/void"): Call("redeem", owner=None, programs_only=True),
+    ("get", "/v1/members/{member_id}/holds"): Call("read"),
     ("post", "/v1/terms"): Call(
         "terms",
         lambda sample: {
@@ -187,7 +215,7 @@ def _ask(caller: Caller, route: tuple[str, str], sample: Sample) -> Any:
         sample.path(pattern),
         None if body is None else body(sample),
         params=None if query is None else query(sample),
-        key=unique("table") if method == "post" else None,
+        key=unique("table") if method in ("post", "patch") else None,
     )
 
 
@@ -196,14 +224,21 @@ def _sample_of(world: World, customer: Customer) -> Sample:
     used, quote = (world.coffee.post("/v1/quotes", asked).json()["id"] for _ in range(2))
     swap = world.coffee.post("/v1/swaps", {"quote_id": used}, key=unique()).json()["id"]
     wallet = purse(world.coffee, customer.coffee, 10)
+    asked = {"member_id": customer.coffee, "points": 1, "reason": "a sample"}
+    adjustment = world.coffee.post("/v1/adjustments", asked, key=unique()).json()["id"]
+    asked = {"member_id": customer.coffee, "points": 2}
+    hold = world.coffee.post("/v1/holds", asked, key=unique()).json()["id"]
     ids = {
         "program_id": world.coffee.id,
+        "adjustment_id": adjustment,
         "member_id": customer.coffee,
         "link_id": customer.link_id,
         "quote_id": quote,
         "operation_id": swap,
+        "earn_id": world.coffee.earn(customer.coffee, 3)["id"],
         "terms_id": world.terms["id"],
         "wallet_id": wallet.wallet_id,
+        "hold_id": hold,
         "call_id": wallet.call("redeem", 1)["id"],
         "key_id": f"key_{world.coffee.key.split('_')[1]}",
     }

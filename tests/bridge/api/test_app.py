@@ -116,7 +116,7 @@ def test_docs__then_name_every_route() -> None:
     page = (DOCS / "api.md").read_text(encoding="utf-8")
     named = {
         (method.lower(), re.sub(r"{\w+}", "{id}", path))
-        for method, path in re.findall(r"`(GET|POST|PUT|DELETE) (/[^`]*)`", page)
+        for method, path in re.findall(r"`(GET|POST|PUT|PATCH|DELETE) (/[^`]*)`", page)
     }
     routes = {
         (method, re.sub(r"{\w+}", "{id}", path))

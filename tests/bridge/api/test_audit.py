@@ -7,8 +7,8 @@ from typing import Any
 
 from bridge.chain.rpc import Rpc
 from bridge.posting.reconciler import Reconciler
-from bridge.store.database import Database
 from bridge.store.schema import account
+from bridge.store.sqlite import SqliteDatabase
 
 from .world import World, problem, unique
 
@@ -94,7 +94,7 @@ def test_audit__without_a_chain__then_503_to_come_back(world: World) -> None:
 
 
 def test_audit__before_any_block_is_final__then_503_to_come_back(world: World, tmp_path: Path) -> None:
-    young = Database.in_file(tmp_path / "young.sqlite3")
+    young = SqliteDatabase.in_file(tmp_path / "young.sqlite3")
     reconciler = Reconciler(
         database=young, writer=world.service.writer, rpc=world.service.rpc, clock=world.service.clock
     )

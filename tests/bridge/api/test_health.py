@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from bridge.chain.rpc import Rpc
+from bridge.posting.leadership import UNLED_MS_MAX, Leaders
+from bridge.posting.recovery import Recovery
 from bridge.store import chainstate
 
-from .world import World, problem
+from .world import World, problem, until
 
-CHECKS = ["ledger", "recovery", "chain", "follower", "exchange", "signers", "breaker", "limits"]
+CHECKS = ["ledger", "recovery", "chain", "leaders", "follower", "exchange", "signers", "breaker", "limits"]
 
 
 def _failing(answer: Any) -> list[str]:
@@ -48,10 +50,10 @@ def test_readyz__while_the_breaker_is_open__then_503_with_the_reason(world: Worl
 def test_writes__while_the_ledger_recovers__then_503_and_reads_go_on(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(world.service.recovery, "active", True)
-    monkeypatch.setattr(world.service.recovery, "step", lambda: False)
+    monkeypatch.setattr(Recovery, "step", lambda _: False)
     writer = world.service.writer
     writer.run(lambda connection: chainstate.begin_recovery(connection, "restored from a copy", world.service.clock()))
+    until(lambda: world.service.recovery.active)
     try:
         assert _failing(world.caller(None).get("/readyz")) == ["recovery"]
         problem(world.coffee.post("/v1/members", {"member_number": "late"}), 503, "recovering")
@@ -60,6 +62,7 @@ def test_writes__while_the_ledger_recovers__then_503_and_reads_go_on(
         problem(world.operator.post("/v1/programs/prg_none/pause", {}), 404, "unknown-program")
     finally:
         writer.run(lambda connection: chainstate.end_recovery(connection, world.service.clock()))
+        until(lambda: not world.service.recovery.active)
 
 
 def test_readyz__after_a_bug__then_503(world: World) -> None:
@@ -136,3 +139,24 @@ def test_status__then_tells_where_things_stand(world: World) -> None:
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
 def test_health__under_a_wrong_key__then_answers_all_the_same(world: World, path: str) -> None:
     assert world.caller("nonsense").get(path).status_code == 200
+
+
+def test_status__then_tells_which_process_leads_what(world: World) -> None:
+    told = world.coffee.get("/v1/status").json()
+    (leader,) = told["leaders"]
+    assert leader.pop("since") and leader.pop("lanes") > 3
+    assert leader == {"process": told["process"], "here": True, "chain": True, "keeper": True}
+
+
+def test_readyz__while_nobody_leads__then_it_is_red_only_when_that_lasts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leadership = world.service.posting.leadership
+    for lapsed_ms, failing in ((0, []), (UNLED_MS_MAX, ["leaders"])):
+        unled = Leaders({"chain": None}, lapsed_ms)
+        with monkeypatch.context() as patch:
+            patch.setattr(leadership, "leaders", lambda _, told=unled: told)
+            answer = world.caller(None).get("/readyz")
+        assert _failing(answer) == failing
+        told = {check["name"]: check["detail"] for check in answer.json()["checks"]}
+        assert told["leaders"] == "nobody leads chain: requests are accepted and wait"

@@ -27,3 +27,9 @@ def test_lanes__of_which_one_is_in_trouble__then_type_text_and_since_when(world:
         writer.run(lambda connection: lanes.clear(connection, relayer.id))
     assert told["trouble"] == {"type": "foreign-nonce", "text": "no reason", "since": "1970-01-01T00:00:01.000Z"}
     assert "sarraf_lanes_in_trouble 1.0" in metrics
+
+
+def test_lanes__then_tell_which_process_posts_on_them(world: World) -> None:
+    answer = world.operator.get("/v1/lanes").json()
+    told = {one["leader"]["process"] for one in answer["items"]}
+    assert told == {world.service.posting.leadership.holder}

@@ -92,7 +92,7 @@ def test_balance__before_and_after_the_chain_confirms__then_tells_them_apart(wor
     assert [before[name] for name in counted] == [0, 70, 0, 70, 0, 0]
     assert [after[name] for name in counted] == [70, 70, 70, 0, 0, 0]
     assert after["accounts"] == [
-        {"reference": member["reference"], "address": member["account"], "posted": 70, "available": 70}
+        {"reference": member["reference"], "address": member["account"], "posted": 70, "available": 70, "held": 0}
     ]
     assert after["block"] >= world.final(earned["id"])["block"] > 0
 

@@ -45,7 +45,8 @@ def test_breaker__tripped_shown_and_reset__then_exit_codes_and_the_page_to_read(
     finally:
         assert sarraf("breaker", "reset", "--reason", "it was sound")[0] == 0
     assert not world.service.read(breaker.is_tripped)
-    assert sarraf("status")[0] == 0
+    code, out, _ = sarraf("status")
+    assert code == 0 and f"{world.service.posting.leadership.holder} (answered)" in out and "chain keeper" in out
 
 
 def test_reset__while_the_books_differ__then_fails_and_says_which_account(world: World, sarraf: Sarraf) -> None:
@@ -72,7 +73,7 @@ def test_lanes__with_one_in_trouble__then_1_and_the_page_to_read(
 ) -> None:
     world.quiet()
     code, out, _ = sarraf("lanes")
-    assert code == 0 and "exchange-operator" in out
+    assert code == 0 and "exchange-operator" in out and world.service.posting.leadership.holder in out
     well = world.service.read(lanes.status)
     for kind, expected in ((TroubleType.EMPTY_SIGNER, 1), (TroubleType.LOW_FUNDS, 0)):
         told = [replace(one, trouble=Trouble(kind, "no gas money", 1_000)) for one in well]

@@ -208,7 +208,7 @@ def test_key__third_with_the_same_scopes__then_409_until_one_is_revoked(world: W
         (["operator"], "unknown-scope", "scopes.0"),
         (["read", "everything"], "unknown-scope", "scopes.1"),
         ([], "invalid-request", "scopes"),
-        (["read"] * 9, "invalid-request", "scopes"),
+        (["read"] * 10, "invalid-request", "scopes"),
         ("read", "invalid-request", "scopes"),
     ],
 )

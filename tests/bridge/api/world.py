@@ -26,7 +26,9 @@ from bridge.store.schema import metadata
 
 Answer = TypeVar("Answer")
 
-SCOPES = ("earn", "redeem", "swap", "terms", "members", "powers", "read")
+SCOPES = ("earn", "redeem", "swap", "terms", "members", "powers", "adjust", "approve", "read")
+#: Who holds the keys of the tests, unless a test says otherwise.
+PERSON = "Ann Lee"
 #: Points that a customer from the pool has at the coffee program, confirmed.
 CUSTOMER_POINTS = 1000
 CUSTOMERS = 60
@@ -226,9 +228,9 @@ class World:
         """A caller under another key."""
         return Caller(self.http, self.operator.description, key)
 
-    def key(self, program_id: str, scopes: tuple[str, ...] = SCOPES) -> dict[str, Any]:
-        """A new key of a program."""
-        response = self.operator.post(f"/v1/programs/{program_id}/keys", {"scopes": scopes})
+    def key(self, program_id: str, scopes: tuple[str, ...] = SCOPES, person: str = PERSON) -> dict[str, Any]:
+        """A new key of a program, held by this person."""
+        response = self.operator.post(f"/v1/programs/{program_id}/keys", {"scopes": scopes, "person": person})
         assert response.status_code == 201, response.text
         made: dict[str, Any] = response.json()
         return made

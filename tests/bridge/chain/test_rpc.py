@@ -47,6 +47,12 @@ def test_block__that_does_not_exist__is_none(rpc: Rpc) -> None:
     assert rpc.block(b"\x01" * 32) is None
 
 
+def test_pending_time__of_a_node_that_could_make_a_block__is_not_behind_its_newest(rpc: Rpc, sender: Sender) -> None:
+    sender.send(ANYBODY)
+    told = rpc.pending_time()
+    assert told is not None and told >= existing(rpc.block("latest")).timestamp
+
+
 def test_raw_transaction__of_a_mined_one__is_what_was_sent(rpc: Rpc, sender: Sender) -> None:
     raw, transaction_hash = sender.signed(ANYBODY)
     assert rpc.raw_transaction(transaction_hash) is None
@@ -224,6 +230,22 @@ def test_rpc__answered_with_no_json_rpc__is_unreachable(odd: Odd, odd_rpc: Rpc, 
         odd_rpc.chain_id()
     with pytest.raises(ChainUnreachable):
         odd_rpc.call_many([(ANYBODY, b"")])
+
+
+@pytest.mark.parametrize(
+    ("block", "told"),
+    [
+        (b'{"number": null, "hash": null, "timestamp": "0x6b02bd0a"}', 0x6B02BD0A),
+        (b'{"number": null, "hash": null, "timestamp": null}', None),
+        (b"null", None),
+    ],
+)
+def test_pending_time__in_any_nodes_manner__is_what_is_said_of_it(
+    odd: Odd, odd_rpc: Rpc, block: bytes, told: int | None
+) -> None:
+    """A block that is not made yet has no hash, and with some nodes no number and no time."""
+    odd.body = b'{"jsonrpc": "2.0", "id": 1, "result": ' + block + b"}"
+    assert odd_rpc.pending_time() == told
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,23 @@ def test_program_value__that_is_no_number__then_is_refused_and_nothing_sent(sarr
     assert sarraf("program", "show", "BSKT", "--json").json["point_value_micro"] is None
 
 
+@pytest.mark.usefixtures("service")
+def test_program_notices__then_are_as_said(sarraf: Sarraf) -> None:
+    made = sarraf(
+        "program", "create", "Basket", "--symbol", "BSKT", "--currency", "points", "--notice-days", "9", "--json"
+    ).json
+    assert made["notice_days"] == [9]
+    assert sarraf("program", "notices", "BSKT", "7", "30", "--json").json["notice_days"] == [30, 7]
+    assert sarraf("program", "notices", "BSKT", "--json").json["notice_days"] == []
+
+
+@pytest.mark.usefixtures("service")
+def test_program_debt_limit__then_is_as_said(sarraf: Sarraf) -> None:
+    create = ("program", "create", "Basket", "--symbol", "BSKT", "--currency", "points", "--debt-limit", "50")
+    assert sarraf(*create, "--json").json["debt_limit"] == 50
+    assert sarraf("program", "debt-limit", "BSKT", "0", "--json").json["debt_limit"] == 0
+
+
 def test_program_key__then_revoked__then_is_deleted(sarraf: Sarraf, service: FakeService) -> None:
     sarraf("program", "create", "Basket", "--symbol", "BSKT", "--currency", "points")
     made = sarraf("program", "key", "BSKT", "--scope", "read", "--json").json
@@ -148,6 +165,8 @@ def test_members_terms_quote_swap__from_end_to_end__then_points_move(
     assert "OCTN" in table
     one = sarraf("balance", "900", "--program", "OCTN", "--json").json
     assert [row["posted"] for row in one] == [900]
+    days = sarraf("member", "expirations", "900", "--program", "OCTN", "--json").json
+    assert [(one["day"], one["points"]) for one in days] == [("2026-12-01", 450), ("2026-12-11", 450)]
     assert sarraf("terms", "suspend", proposed.json["id"], "--json").json["state"] == "suspended"
 
 

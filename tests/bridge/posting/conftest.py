@@ -7,6 +7,7 @@ import pytest
 
 from bridge.chain.finality import FinalityRule
 from bridge.posting.follower import Follower
+from bridge.posting.keeper import Keeper
 from bridge.posting.poster import Pace, Poster
 from bridge.posting.reconciler import Reconciler
 from bridge.posting.recovery import Recovery
@@ -19,10 +20,11 @@ from bridge.store.writer import LedgerWriter
 from exchange.points import Points
 from exchange.ratio import Ratio
 from tests.bridge.posting.fake_chain import FakeChain, FakeKeystore
-from tests.bridge.store.conftest import air, box, car, ledger, open_ledger, template
-from tests.bridge.store.ledgers import Ledger, hash_of
+from tests.bridge.store.conftest import air, box, car, copies, ledger, open_ledger, template
+from tests.bridge.store.ledgers import KEPT_MAX, Ledger, hash_of
+from tests.lanes import EveryLane
 
-__all__ = ["air", "box", "car", "ledger", "open_ledger", "template"]
+__all__ = ["air", "box", "car", "copies", "ledger", "open_ledger", "template"]
 
 BATCH_LIFE_S = 120
 LINGER_MS = 0
@@ -54,7 +56,7 @@ class Office:
         )
         self.submitter = Submitter(
             database=self.ledger.database,
-            writer=self.writer,
+            led=EveryLane(self.writer),
             rpc=self.chain,
             keystore=FakeKeystore(),
             clock=lambda: self.ledger.now_ms,
@@ -63,7 +65,7 @@ class Office:
         )
         self.poster = Poster(
             database=self.ledger.database,
-            writer=self.writer,
+            led=EveryLane(self.writer),
             rpc=self.chain,
             submitter=self.submitter,
             clock=lambda: self.ledger.now_ms,
@@ -78,6 +80,9 @@ class Office:
             rpc=self.chain,
             clock=lambda: self.ledger.now_ms,
             own_chain=self.own_chain,
+        )
+        self.keeper = Keeper(
+            database=self.ledger.database, writer=self.writer, clock=lambda: self.ledger.now_ms, most=KEPT_MAX
         )
 
     @property
@@ -105,6 +110,13 @@ class Office:
         self.post()
         self.mine(2)
 
+    def keep(self) -> int:
+        """All that is due by time; in how many steps."""
+        steps = 0
+        while self.keeper.step():
+            steps += 1
+        return steps
+
     def agree(
         self, source: Program, destination: Program, ratio: tuple[int, int] = (1, 1), version: int = 1
     ) -> TermsRow:
@@ -123,10 +135,13 @@ class Office:
 
 @pytest.fixture
 def office(ledger: Ledger) -> Iterator[Office]:
+    first = ledger.database
     made = Office(ledger)
     made.writer.start()
     yield made
     made.writer.stop()
+    if ledger.database is not first:  # a copy was put back, which nobody else knows
+        ledger.close()
 
 
 @pytest.fixture

@@ -155,6 +155,8 @@ class FakeChain(Rpc):
         #: how many transactions the mempool holds, None for any number; whether it takes none behind a gap
         self.pool_max: int | None = None
         self.takes_no_gaps = False
+        #: whether the node says what time the next block would have
+        self.tells_pending = True
         start = Block(0, genesis, bytes(32), clock() // 1000, 0, 30_000_000, 10**9, ())
         self.blocks = [Mined(start, [], [], [], State())]
 
@@ -384,6 +386,10 @@ class FakeChain(Rpc):
         if block == "finalized":
             return visible[self.finalized].block
         return visible[-1].block
+
+    def pending_time(self) -> int | None:
+        head = self._visible()[-1].block
+        return max(self.clock() // 1000, head.timestamp + 1) if self.tells_pending else None
 
     def logs(self, block_hash: bytes, addresses: Sequence[bytes]) -> list[Log]:
         logs = [] if self.logs_lag else self._by_hash(block_hash).logs

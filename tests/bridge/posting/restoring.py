@@ -11,33 +11,48 @@ from bridge.chain.errors import RpcRefused
 from bridge.posting.recovery import RECEIPTS_ASKED_MAX
 from bridge.store import chainstate, lots
 from bridge.store.chainstate import Recovery
-from bridge.store.database import Database
+from bridge.store.postgres import PostgresDatabase
 from bridge.store.schema import account, operation
+from bridge.store.sqlite import SqliteDatabase
 from bridge.store.writer import LedgerWriter
 from tests.bridge.posting.conftest import Office
 from tests.bridge.store.ledgers import TIMES
+from tests.postgres import Address, name_of
 
 #: Blocks until what stood at the head when a recovery began is final.
 BLOCKS_MAX = 5
 
 
 def back_up(office: Office, path: Path) -> Path:
-    """A copy of the ledger as it is now."""
+    """A copy of the ledger as it is now; where a server holds it, a database whose URL is in the file."""
     path.unlink(missing_ok=True)
-    with office.ledger.database._engine.connect() as connection:
+    database = office.ledger.database
+    if isinstance(database, PostgresDatabase):
+        database.close()  # a template must have no sessions
+        path.write_text(_copied(database._reading.url.render_as_string(hide_password=False)))
+        return path
+    with database._engine.connect() as connection:
         connection.exec_driver_sql("VACUUM INTO ?", (str(path),))
     return path
+
+
+def _copied(url: str) -> str:
+    server = Address(Address(url).named("postgres"))
+    return server.make(name_of(url))
 
 
 def put_back(office: Office, path: Path, *, marked: bool = True) -> None:
     """Start the service anew on a copy of the ledger, by the command (`marked`) or by hand; `path` stays as it is."""
     office.writer.stop()
     office.ledger.close()
-    again = path.with_name(f"again-{path.name}")
-    for old in path.parent.glob(f"{again.name}*"):
-        old.unlink()
-    shutil.copyfile(path, again)
-    office.ledger.database = Database(f"sqlite:///{again}")
+    if isinstance(office.ledger.database, PostgresDatabase):
+        office.ledger.database = PostgresDatabase(_copied(path.read_text()))
+    else:
+        again = path.with_name(f"again-{path.name}")
+        for old in path.parent.glob(f"{again.name}*"):
+            old.unlink()
+        shutil.copyfile(path, again)
+        office.ledger.database = SqliteDatabase(f"sqlite:///{again}")
     office.writer = LedgerWriter(office.ledger.database)
     office.writer.start()
     if marked:
@@ -90,7 +105,7 @@ def require_sound(office: Office) -> None:
         ).all()
         held = lots.spendable(connection, [row.id for row in rows])
     for row in rows:
-        available = row.credits_posted + row.credits_pending - row.debits_posted - row.debits_pending
+        available = row.credits_posted + row.credits_pending - row.debits_posted - row.debits_pending - row.held
         assert sum(one.remaining for one in held[row.id]) == available
 
 

@@ -7,14 +7,17 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from bridge.chain.contracts import Bounds, Limit
 from bridge.chain.errors import ChainError
 from bridge.chain.finality import FinalityRule
 from bridge.posting import calls
 from bridge.posting.submitter import FUNDS_EVERY_MS, RESEND_AFTER_MS, Submitter
-from bridge.store import attempts, lanes
+from bridge.store import attempts, batches, lanes
 from bridge.store.members import Member
 from bridge.store.programs import Program
+from bridge.store.schema import batch
 from bridge.store.writer import LedgerWriter
 from exchange.errors import QuoteExpired
 from tests.bridge.posting.conftest import RULES, Office
@@ -25,7 +28,7 @@ from tests.faults.faults import SEND, Faults
 from tests.faults.wrapped import FaultyRpc, by_methods
 
 ROUNDS_MAX = 60
-DAY_MS = 86_400_000
+DAY_MS, HOUR_MS = 86_400_000, 3_600_000
 
 
 class Killed(BaseException):
@@ -369,6 +372,34 @@ def test_clock__that_jumps__delays_what_waits_and_does_nothing_twice(
         ahead[0] -= jump_ms
     come_to_rest(office, *waiting)
     require_once(office, *waiting, total=DAYS_TOTAL)
+
+
+@pytest.mark.parametrize(("off_ms", "tells_pending"), [(HOUR_MS, True), (HOUR_MS, False), (-HOUR_MS, True)])
+def test_clock__that_is_an_hour_off_for_good__costs_no_batch(
+    office: Office, ann: Member, air: Program, box: Program, off_ms: int, tells_pending: bool
+) -> None:
+    """Whether or not the node tells its time: no batch is refused, and none is frozen twice, even where it waits."""
+    office.chain.tells_pending = tells_pending
+    waiting = _a_day(office, ann, box)
+    office.chain.limits[air.deployed_token, Limit.ISSUANCE] = Bounds(100, 1)
+    office.chain.clock = lambda: office.ledger.now_ms - off_ms
+    office.ledger.now_ms += off_ms
+    come_to_rest(office, *waiting)
+    for points in (90, 60):  # the second waits for the limit
+        waiting.append(office.ledger.earn(ann, points))
+        come_to_rest(office, *waiting)
+    require_once(office, *waiting, total=DAYS_TOTAL + 150)
+    assert {one.status for mined in office.chain.blocks for one in mined.receipts} == {1}
+    with office.ledger.database.read() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).where(batch.c.state == batches.DISSOLVED)) == 0
+
+
+def test_chain__that_stood_still_for_an_hour__takes_the_next_batch(office: Office, ann: Member, box: Program) -> None:
+    waiting = _a_day(office, ann, box)
+    office.ledger.now_ms += HOUR_MS
+    come_to_rest(office, *waiting)
+    require_once(office, *waiting, total=DAYS_TOTAL)
+    assert {one.status for mined in office.chain.blocks for one in mined.receipts} == {1}
 
 
 def test_clock__that_jumps_past_the_end_of_a_quote__refuses_it_then_and_keeps_it_when_it_is_set_right(

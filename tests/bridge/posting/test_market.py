@@ -229,3 +229,20 @@ def test_market__that_read_what_was_undone__then_forgets_it(
     assert ratio_in(ledger, keeper, air, box) == "3:1"
     ledger.agree(air, box, (5, 1), version=2)
     assert ratio_in(ledger, keeper, air, box) == "5:1"
+
+
+def test_market__that_read_what_was_undone_and_another_process_numbered_alike__then_forgets_it(
+    ledger: Ledger, keeper: MarketKeeper, air: Program, box: Program
+) -> None:
+    """Between the undoing and the forgetting another process may change other terms under the same number."""
+    ledger.agree(air, box, (3, 1))
+    ledger.agree(box, air, (3, 1))
+    assert ratio_in(ledger, keeper, air, box) == "3:1"
+    with suppress(Undone), ledger.database.write() as connection:
+        terms.suspended(connection, air.id, box.id, ledger.now_ms)
+        with keeper.open(connection, ledger.now_ms) as market:
+            assert market.terms(air.id, box.id) is None
+        raise Undone
+    ledger.do(terms.suspended, box.id, air.id, ledger.now_ms)
+    ledger.ask(keeper.forget_undone)
+    assert ratio_in(ledger, keeper, air, box) == "3:1"

@@ -24,9 +24,9 @@ from bridge.posting.submitter import GWEI, RESEND_AFTER_MS, FeeRules, Submitter
 from bridge.posting.vetting import Vetting
 from bridge.store import attempts, audit, batches, breaker, chainstate, lanes, operations, programs, terms
 from bridge.store.batches import Control
-from bridge.store.database import Database
 from bridge.store.ids import new_id
 from bridge.store.programs import NewProgram, Program
+from bridge.store.sqlite import SqliteDatabase
 from bridge.store.terms import Proposal
 from bridge.store.writer import LedgerWriter
 from exchange.earning import EarningRate
@@ -34,6 +34,7 @@ from exchange.points import Points
 from exchange.ratio import Ratio
 from exchange.rules import PLAIN, Bonus, Cap, Period, PointsFee, Rules, Scope
 from tests.bridge.store.ledgers import TIMES, Ledger
+from tests.lanes import EveryLane
 from tests.ports import free_port
 
 WAIT_S = 60.0
@@ -44,7 +45,7 @@ class Street:
     """A ledger and a node that mines each transaction at once, stepped by hand."""
 
     def __init__(self, path: Path, rpc: Rpc) -> None:
-        self.ledger = Ledger(Database.in_file(path))
+        self.ledger = Ledger(SqliteDatabase.in_file(path))
         self.rpc = rpc
         #: how far our clock is ahead of the machine's
         self.ahead_ms = 0
@@ -63,7 +64,7 @@ class Street:
         )
         self.submitter = Submitter(
             database=self.ledger.database,
-            writer=self.writer,
+            led=EveryLane(self.writer),
             rpc=rpc,
             keystore=keystore,
             clock=self.clock,
@@ -72,7 +73,7 @@ class Street:
         )
         self.poster = Poster(
             database=self.ledger.database,
-            writer=self.writer,
+            led=EveryLane(self.writer),
             rpc=rpc,
             submitter=self.submitter,
             clock=self.clock,

@@ -195,6 +195,7 @@ def test_step__while_the_node_is_down__freezes_nothing_and_loses_nothing(office:
         with pytest.raises(ChainUnreachable):
             office.poster.step()
     office.chain.down = False
+    office.ledger.now_ms += RESEND_AFTER_MS
     office.post()
     assert office.states(operation_id) == ["confirmed"]
     assert len(set(office.chain.sent)) == 1

@@ -22,6 +22,7 @@ from bridge.store.database import Database
 from bridge.store.members import Member
 from bridge.store.programs import Program
 from bridge.store.schema import account, block_transaction, operation, terms
+from bridge.store.sqlite import SqliteDatabase
 from exchange.words import account_address
 from tests.bridge.posting.conftest import Office
 from tests.bridge.posting.fake_chain import FakeChain, FakeKeystore
@@ -119,7 +120,7 @@ def told(office: Office, air: Program, box: Program, chain: ToldChain) -> ToldCh
 def rebuilt(
     office: Office, path: Path, words: Mapping[bytes, OwnWords] | None = None, *, journal: bool = False
 ) -> tuple[Rebuilt, Database]:
-    database = Database.in_file(path / "anew.sqlite3")
+    database = SqliteDatabase.in_file(path / "anew.sqlite3")
     made = Rebuild(
         database=database,
         rpc=office.chain,

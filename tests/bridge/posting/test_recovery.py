@@ -17,8 +17,10 @@ from bridge.chain.rpc import MinedCall, SentCall
 from bridge.posting import powers
 from bridge.posting.recovery import RECEIPTS_ASKED_MAX, Recovering
 from bridge.posting.submitter import UNMINED_PER_LANE_MAX
-from bridge.store import accounts, attempts, batches, breaker, chainstate, lanes, redemptions, swaps, wallets
+from bridge.store import accounts, attempts, batches, breaker, captures, chainstate, lanes, redemptions, swaps, wallets
 from bridge.store.batches import Control
+from bridge.store.captures import CaptureRequest
+from bridge.store.holds import Hold
 from bridge.store.members import Member
 from bridge.store.programs import Program
 from bridge.store.redemptions import RedemptionRequest
@@ -64,6 +66,35 @@ def test_recover__of_earns_and_redemptions__equals_the_chain_and_answers_repeats
     assert office.ledger.earn(ann, 5, "lost") == again.operation_id, "and again"
     assert _balance(office, ann) == 3
     office.settle()
+    require_sound(office)
+
+
+def test_recover__of_captures__knows_of_which_holds_they_were(
+    office: Office, ann: Member, air: Program, tmp_path: Path
+) -> None:
+    office.ledger.earn(ann, 100)
+    held = office.ledger.authorise(ann, 90)
+    waiting = office.ledger.capture(held, 20, "frozen before")
+    office.poster.step()
+    with lost(office, tmp_path):
+        burned = CaptureRequest("burned", held.id, 30)
+        office.ledger.do(captures.accept, air.id, burned, office.ledger.now_ms)
+        later = CaptureRequest("of a hold that is lost", office.ledger.authorise(ann, 10).id)
+        office.ledger.do(captures.accept, air.id, later, office.ledger.now_ms)
+        for _ in range(2):
+            office.settle()
+        office.ledger.void(held)
+    recover(office)
+    require_sound(office)
+    assert office.breaker is None and not office.ledger.accounts(ann)[0].frozen
+    assert (office.ledger.hold(held).state, office.ledger.hold(held).captured) == ("open", 50)
+    assert office.ledger.capture(held, 20, "frozen before") == waiting
+    for request in (burned, later):
+        told, replayed = office.ledger.do(captures.accept, air.id, request, office.ledger.now_ms)
+        assert replayed and told == of_key(office, air.id, request.key).id
+    office.ledger.capture(held, 10, final=True)
+    office.settle()
+    assert _balance(office, ann) == office.chain.state.balances[air.deployed_token, ann.account] == 30
     require_sound(office)
 
 
@@ -299,7 +330,7 @@ def test_theft__while_the_service_runs__trips_the_breaker_and_is_followed(
     office.mine(3)
     assert office.breaker is not None and "is a key stolen?" in office.breaker
     kinds = [(one.kind, one.points, one.state) for one in _restored(office)]
-    assert kinds == [("adjustment", 500, "final"), ("adjustment", 10, "final")]
+    assert kinds == [("adjustment", 500, "final"), ("reversal", 10, "final")]
     require_sound(office)
     assert office.chain.state.balances[air.deployed_token, account_address(air.deployed_token, stranger)] == 500
     office.ledger.do(breaker.reset, "mended", 1)
@@ -308,6 +339,37 @@ def test_theft__while_the_service_runs__trips_the_breaker_and_is_followed(
         office.settle()
     assert office.states(waiting) == ["final"]
     assert _balance(office, ann) == 1, "our own batch was dissolved, and what it held posted once"
+    require_sound(office)
+
+
+@pytest.mark.parametrize(
+    ("when", "valid_s", "trips"),
+    [
+        ("before", TIMES.longest_batch_s, False),
+        ("before", TIMES.longest_batch_s + 1, True),
+        ("after", TIMES.longest_batch_s - 60, False),
+        ("after", TIMES.longest_batch_s - 60 + 1, True),
+    ],
+)
+def test_theft__from_a_ledger_that_was_restored__is_known_by_a_batch_that_is_valid_for_too_long(
+    office: Office, air: Program, when: str, valid_s: int, trips: bool
+) -> None:
+    """`after`: it is mined a minute behind the restore, so that what was lost is valid for a minute less from then on.
+
+    It is taken in all the same: the chain is the truth.
+    """
+    if when == "after":
+        office.ledger.do(chainstate.begin_recovery, "restored from a copy", office.ledger.now_ms)
+        office.recovery.examine()
+        office.ledger.now_ms += 60_000
+    stolen = EntryWord(b"\x99" * 20, EntryKind.EARN, Points(500), TAG).pack()
+    valid_until = office.ledger.now_ms // 1000 + valid_s
+    office.chain.mine(_signed(office, air, contracts.encode_post(1, valid_until, stolen)))
+    if when == "before":
+        office.ledger.do(chainstate.begin_recovery, "restored from a copy", office.ledger.now_ms)
+    recover(office)
+    assert (office.breaker is not None) == trips
+    assert [one.points for one in _restored(office)] == [500]
     require_sound(office)
 
 
@@ -323,7 +385,7 @@ def test_theft__of_a_swap_under_other_terms__is_not_the_swap_that_waits_here(
     agreed = office.chain.terms[direction]
     office.chain.terms[direction] = (Ratio(Points(4), Points(1)), 7, 2)
     word = EntryWord(ann.reference, EntryKind.SWAP, Points(40), tag).pack()
-    call = contracts.encode_settle(direction, [2], 1, 2**40, word)
+    call = contracts.encode_settle(direction, [2], 1, office.ledger.now_ms // 1000 + BATCH_LIFE_S, word)
     operator = office.ledger.ask(lanes.by_role, lanes.EXCHANGE_OPERATOR)
     assert operator is not None
     office.chain.mine(office.chain.foreign(operator.address, EXCHANGE, call))
@@ -343,7 +405,7 @@ def test_finalise__of_two_foreign_batches_in_one_block__takes_them_in_their_orde
 ) -> None:
     """What the second takes the first brought, and their ids say nothing of their order."""
     first, second = (
-        contracts.encode_post(sequence, 2**40, _word(ann, kind, 10).pack())
+        contracts.encode_post(sequence, office.ledger.now_ms // 1000 + BATCH_LIFE_S, _word(ann, kind, 10).pack())
         for sequence, kind in ((1, EntryKind.EARN), (2, EntryKind.REDEMPTION))
     )
     signed = [json.loads(_signed(office, air, call)) for call in (first, second)]
@@ -374,7 +436,7 @@ def test_finalise__of_many_blocks_at_once__takes_batches_and_holders_doings_in_t
     office.follow()
     office.chain.finalized = len(office.chain.blocks) - 1
     office.follow()
-    assert [(one.kind, one.state) for one in _restored(office)] == [("release", "final"), ("adjustment", "final")]
+    assert [(one.kind, one.state) for one in _restored(office)] == [("release", "final"), ("expiry", "final")]
     require_sound(office)
 
 
@@ -518,6 +580,53 @@ def test_call__of_a_lost_ledger_that_is_mined_late__takes_the_place_of_ours_and_
     assert _call_states(office, call) == ["final"]
     assert len(_calls_of(office, air)) == 1
     assert office.breaker is None
+
+
+def test_call__of_a_lost_ledger_under_a_later_nonce__is_not_made_twice(office: Office, air: Program) -> None:
+    """What the lost ledger sent under the nonce before is dropped; ours would take its place, and both be mined."""
+    late = _lost_call(office, air, b"\1", nonce=1)
+    office.ledger.do(chainstate.begin_recovery, "restored from a copy", office.ledger.now_ms)
+    recover(office)
+    call = _call(office, air, b"\1")
+    office.poster.step()
+    office.chain.mempool = {digest(raw): raw for raw in office.chain.sent if json.loads(raw)["nonce"] == 0}
+    office.chain.mempool[digest(late)] = late
+    _settle_often(office)
+    assert _call_states(office, call) == ["final"]
+    assert len(_calls_of(office, air, b"\1")) == 1
+    assert office.breaker is None
+
+
+def test_call__of_a_lost_ledger_that_a_reorganisation_brings__is_not_made_twice(office: Office, air: Program) -> None:
+    late = _lost_call(office, air, b"\1", nonce=1)
+    office.ledger.do(chainstate.begin_recovery, "restored from a copy", office.ledger.now_ms)
+    recover(office)
+    call = _call(office, air, b"\1")
+    office.post()
+    office.post()
+    assert office.chain.state.nonces[_admin(office, air)] >= UNMINED_PER_LANE_MAX
+    first = next(raw for raw in office.chain.sent if json.loads(raw)["nonce"] == 0)
+    office.chain.reorganise(2, forget=False)
+    office.chain.mine(first, late)
+    _settle_often(office)
+    assert _call_states(office, call) == ["final"]
+    assert len(_calls_of(office, air, b"\1")) == 1
+    assert office.breaker is None
+
+
+def test_call__after_a_recovery__is_made_once_as_many_nonces_are_used_up_as_can_have_been_lost(
+    office: Office, air: Program
+) -> None:
+    office.ledger.do(chainstate.begin_recovery, "restored from a copy", office.ledger.now_ms)
+    recover(office)
+    call, pause = _call(office, air, b"\1"), office.ledger.do(powers.pause, air.id, office.ledger.now_ms)
+    office.poster.step()
+    assert _call_states(office, call, pause.id) == ["frozen", "submitted"], "a guardian does not wait"
+    _settle_often(office)
+    assert [(one.data, one.nonce) for one in _calls_of(office, air)] == [(b"\1", UNMINED_PER_LANE_MAX)]
+    _call(office, air, b"\2")
+    office.settle()
+    assert len(_calls_of(office, air, b"\2")) == 1, "and never again"
 
 
 def test_recover__where_no_node_shows_what_was_sent__is_not_over_before_that_can_no_longer_have_an_effect(
@@ -837,10 +946,24 @@ def _call_states(office: Office, *call_ids: str) -> list[str]:
     return [office.ledger.batch(each).state for each in call_ids]
 
 
-def _calls_of(office: Office, of: Program) -> list[MinedCall]:
-    """What the program's admin did on the chain."""
-    made = [office.chain.calls_in(each.block.hash) or [] for each in office.chain.blocks]
-    return [one for block in made for one in block if one.sender == _admin(office, of)]
+def _calls_of(office: Office, of: Program, data: bytes | None = None) -> list[MinedCall]:
+    """What the program's admin did on the chain, with `data` or anything; not what only used a nonce up."""
+    made = [one for each in office.chain.blocks for one in office.chain.calls_in(each.block.hash) or []]
+    ours = [one for one in made if one.sender == _admin(office, of) != one.to]
+    return [one for one in ours if data in (None, one.data)]
+
+
+def _lost_call(office: Office, of: Program, data: bytes, nonce: int) -> bytes:
+    """A call that a lost ledger had sent."""
+    told = json.loads(office.chain.foreign(_admin(office, of), EXCHANGE, data)) | {"nonce": nonce}
+    return json.dumps(told).encode()
+
+
+def _settle_often(office: Office) -> None:
+    """As many rounds as it takes until what lost transactions can use is used up, and what waits is mined behind it."""
+    for _ in range(4):
+        office.ledger.now_ms += 10_000
+        office.settle()
 
 
 def _admin(office: Office, of: Program) -> bytes:
@@ -889,9 +1012,11 @@ class _Life:
     def __init__(self, office: Office, chance: random.Random, ann: Member, air: Program, box: Program) -> None:
         self.office, self.chance, self.ann, self.air, self.box = office, chance, ann, air, box
         self.asked: list[Callable[[], object]] = []
+        self.holds: list[Hold] = []
 
     def step(self) -> None:
-        step = self.chance.choice((self._earn, self._earn, self._redeem, self._swap, self._post, self._post))
+        asking = (self._earn, self._earn, self._redeem, self._swap, self._authorise, self._capture, self._void)
+        step = self.chance.choice((*asking, self._post, self._post))
         step()
 
     def points_by_key(self) -> int:
@@ -917,6 +1042,21 @@ class _Life:
     def _redeem(self) -> None:
         amount, key = self.chance.randrange(1, 40), self.office.ledger.key()
         self._ask(lambda: self.office.ledger.redeem(self.ann, amount, key))
+
+    def _authorise(self) -> None:
+        amount, key = self.chance.randrange(1, 40), self.office.ledger.key()
+        self._ask(lambda: self.holds.append(self.office.ledger.authorise(self.ann, amount, key)))
+
+    def _capture(self) -> None:
+        if self.holds:
+            held, amount, key = self.chance.choice(self.holds), self.chance.randrange(1, 20), self.office.ledger.key()
+            final = self.chance.randrange(3) == 0
+            self._ask(lambda: self.office.ledger.capture(held, amount, key, final=final))
+
+    def _void(self) -> None:
+        if self.holds:
+            held, key = self.chance.choice(self.holds), self.office.ledger.key()
+            self._ask(lambda: self.office.ledger.void(held, key))
 
     def _swap(self) -> None:
         key, ledger = self.office.ledger.key(), self.office.ledger

@@ -7,15 +7,19 @@ import pytest
 from bridge.chain.contracts import Bounds, Limit, LimitNow
 from bridge.posting import room
 from bridge.posting.poster import LOOK_AGAIN_MS
-from bridge.store import batches, events, limits, programs, terms
+from bridge.store import batches, events, limits, operations, programs, terms
 from bridge.store.batches import Batch
 from bridge.store.members import Member
 from bridge.store.programs import Program
+from exchange.days import DAY_MS
 from exchange.errors import OverLimit
+from exchange.operations import OperationKind
 from tests.bridge.posting.conftest import BATCH_LIFE_S, Office
 from tests.bridge.posting.fake_chain import CAP_PERIOD_S
 
 CAPACITY, REFILL = 100, 10
+#: Points of AIR last so long.
+LIFE_MS = 30 * DAY_MS
 
 
 def _limit(office: Office, program: Program, limit: Limit, capacity: int = CAPACITY, refill: int = REFILL) -> None:
@@ -360,3 +364,131 @@ def test_step__of_one_swap_over_the_credit_limit_of_a_program_that_is_owed__goes
     _lower_credit(office, air, 600)
     office.settle()
     assert office.states(swap) == ["final"]
+
+
+def _expire(office: Office, air: Program, *points: int) -> list[str]:
+    """So many points expire, each a member's of their own: these operations."""
+    for place, amount in enumerate(points):
+        office.ledger.earn(office.ledger.member(air, f"m{place}"), amount)
+    office.settle()
+    office.ledger.now_ms += LIFE_MS
+    office.keep()
+    return _expiries(office)
+
+
+def _expiries(office: Office) -> list[str]:
+    of = operations.Filter(kind=OperationKind.EXPIRY.value)
+    return [one.id for one in reversed(office.ledger.ask(operations.page, of, operations.pages.Ask()).items)]
+
+
+def _posted(office: Office, *of: str) -> int:
+    return office.states(*of).count("final")
+
+
+def test_step__of_more_expiry_than_a_limit_lets_through__lets_all_else_pass_and_goes_on_as_it_refills(
+    office: Office, ann: Member, air: Program
+) -> None:
+    """Whoever expires has no right before a till: half of the limit is the tills', at any time."""
+    expiries = _expire(office, air, *[20] * 10)
+    _limit(office, air, Limit.REDEMPTION, refill=0)
+    earned = office.ledger.earn(ann, 80)
+    office.settle()
+    assert office.states(earned) == ["final"] and _posted(office, *expiries) == 1, "a quarter at most in one batch"
+    for _ in range(3):
+        office.settle()
+    assert _posted(office, *expiries) == 2, "and no more than half is taken"
+    redeemed = office.ledger.redeem(ann, 50)
+    office.settle()
+    assert office.states(redeemed) == ["final"] and _throttled(office, redeemed) is None
+    assert _posted(office, *expiries) == 2
+    _limit(office, air, Limit.REDEMPTION, refill=1)
+    for _ in range(12):
+        _pass(office, 60)
+        office.settle()
+    assert _posted(office, *expiries) == 10
+    assert office.chain.state.balances.total() == 30
+    assert office.reconciler.audit().differences == 0
+
+
+def test_step__of_expiry_without_room__keeps_it_unfrozen_and_holds_nobody_up(
+    office: Office, ann: Member, air: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *expiries, late = _expire(office, air, 20, 20, 20)
+    _limit(office, air, Limit.REDEMPTION, capacity=80, refill=0)
+    office.settle()
+    office.settle()
+    assert _posted(office, *expiries) == 2
+    _pass(office, 1)
+    assert not office.poster.step()
+    assert office.ledger.operation(late).batch_id is None and _throttled(office, late) is None
+    assert office.ledger.ask(batches.count_throttled) == 0
+    asked: list[int] = []
+    call_many = office.chain.call_many
+    monkeypatch.setattr(office.chain, "call_many", lambda *given: [asked.append(1), call_many(*given)][1])
+    office.ledger.now_ms += LOOK_AGAIN_MS - 1
+    assert not office.poster.step()
+    assert asked == []
+    earned = office.ledger.earn(ann, 1)
+    office.poster.step()
+    assert office.states(earned, late) == ["submitted", "accepted"], "an earn waits for no look at what expires"
+    office.mine(3)
+    _limit(office, air, Limit.REDEMPTION, capacity=80, refill=1)
+    _pass(office, 20)
+    office.settle()
+    assert office.states(late) == ["final"]
+
+
+def test_step__of_expiry_older_than_all_else__gives_it_the_places_that_are_left(
+    office: Office, ann: Member, air: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expiries = _expire(office, air, 1, 1, 1)
+    monkeypatch.setattr("bridge.posting.calls.POST_ENTRIES_MAX", 2)
+    earned = [office.ledger.earn(ann, 10) for _ in range(3)]
+    office.poster.step()
+    held = {one: _batch_of(office, one).sequence for one in [*earned, *expiries]}
+    first = held[earned[0]]
+    assert first is not None
+    assert list(held.values()) == [first, first, first + 1, first + 1, first + 2, first + 2]
+
+
+def test_step__of_a_members_redemption_that_overtakes_an_expiry__finds_its_own_points(
+    office: Office, air: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The expired points are held and their credit is ahead of both, so neither takes what is the other's."""
+    cat = office.ledger.member(air, "cat")
+    expired = office.ledger.earn(cat, 20)
+    office.ledger.now_ms += LIFE_MS
+    office.keep()
+    (expiry,) = _expiries(office)
+    monkeypatch.setattr("bridge.posting.calls.POST_ENTRIES_MAX", 1)
+    kept, redeemed = office.ledger.earn(cat, 5), office.ledger.redeem(cat, 5)
+    for _ in range(4):
+        office.settle()
+    assert office.states(expired, kept, redeemed, expiry) == ["final"] * 4
+    assert [_batch_of(office, one).sequence for one in (expired, kept, redeemed, expiry)] == [1, 2, 3, 4]
+    assert office.chain.state.balances.total() == 0
+    assert office.reconciler.audit().differences == 0
+
+
+def test_step__of_expiry_that_is_frozen_when_the_limit_is_lowered__gives_way_to_what_comes(
+    office: Office, ann: Member, air: Program
+) -> None:
+    *expiries, small = _expire(office, air, 20, 20, 3)
+    office.chain.paused = {air.deployed_token}
+    office.ledger.earn(ann, 30)
+    office.poster.step()
+    assert {_batch_of(office, one).sequence for one in (*expiries, small)} == {2}, "frozen while nothing goes"
+    redeemed = office.ledger.redeem(ann, 10)
+    office.chain.paused = set()
+    _limit(office, air, Limit.REDEMPTION, capacity=30, refill=1)
+    _pass(office, 1)
+    office.settle()
+    assert office.states(redeemed, *expiries, small) == ["final", "accepted", "accepted", "accepted"]
+    _pass(office, 60)
+    office.settle()
+    assert office.states(*expiries, small) == ["accepted", "accepted", "final"], "what is over the limit lets it pass"
+    _limit(office, air, Limit.REDEMPTION, capacity=80, refill=1)
+    for _ in range(3):
+        _pass(office, 60)
+        office.settle()
+    assert _posted(office, *expiries) == 2

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from bridge.chain.errors import ChainUnreachable
+from bridge.chain.rpc import BlockId
 from bridge.posting import calls, room
 from bridge.posting.submitter import RESEND_AFTER_MS, UNMINED_PER_LANE_MAX
 from bridge.posting.turns import Turns
@@ -79,6 +80,35 @@ def test_step__while_what_one_lane_sends_always_times_out__sends_what_the_others
     states = dict(zip((True, False), office.states(*of_both), strict=True))
     assert states == {of_air: "accepted", not of_air: "final"}
     office.chain.on_send = on_send
+    for _ in range(2):
+        office.ledger.now_ms += RESEND_AFTER_MS
+        office.settle()
+    assert office.states(*of_both) == ["final", "final"]
+
+
+@pytest.mark.parametrize("of_air", [True, False])
+def test_step__while_the_chain_does_not_tell_of_one_lane__signs_on_the_others(
+    office: Office, ann: Member, air: Program, box: Program, of_air: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = office.chain.transaction_count
+    bad = office.ledger.ask(lanes.by_id, (air if of_air else box).issuer_lane_id).address
+
+    def refuse(address: bytes, block: BlockId = "latest") -> int:
+        if address == bad:
+            raise ChainUnreachable("this one times out")
+        return count(address, block)
+
+    of_both = _of_both(office, ann, box)
+    with monkeypatch.context() as failing:
+        failing.setattr(office.chain, "transaction_count", refuse)
+        with pytest.raises(ChainUnreachable, match="this one times out"):
+            office.poster.step()
+        office.poster.step()  # the next round is the others', and that lane rests
+        office.mine()
+        assert office.states(*of_both) == (["accepted", "confirmed"] if of_air else ["confirmed", "accepted"])
+        of_both = _of_both(office, ann, box)
+        _pass(office)  # in the very round in which it fails again
+        assert office.states(*of_both) == (["accepted", "confirmed"] if of_air else ["confirmed", "accepted"])
     for _ in range(2):
         office.ledger.now_ms += RESEND_AFTER_MS
         office.settle()

@@ -1,44 +1,50 @@
-"""A ledger in a file of its own for each test, copied from one that was set up once."""
+"""A ledger of its own for each test, as one was that was set up once; on each database that the test runs on."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from bridge.store.database import Database
 from bridge.store.programs import Program
+from tests.bridge.store.databases import Copies, SqliteTemplate
 from tests.bridge.store.ledgers import Ledger
+from tests.conftest import POSTGRES
+from tests.postgres import Address
 
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A closed ledger with three active programs: AIR, whose points last 30 days, BOX, and CAR."""
-    path = tmp_path_factory.mktemp("template") / "ledger.sqlite3"
-    ledger = Ledger.in_file(path)
-    ledger.bind()
-    ledger.program("AIR", expiry_days=30)
-    ledger.program("BOX")
-    ledger.program("CAR")
-    ledger.close()
-    assert not path.with_name(f"{path.name}-wal").exists()
-    return path
+    """The file of a closed ledger with three active programs: AIR, whose points last 30 days, BOX, and CAR."""
+    return SqliteTemplate(tmp_path_factory.mktemp("template")).path
 
 
 @pytest.fixture
-def open_ledger(template: Path, tmp_path: Path) -> Iterator[Callable[[], Ledger]]:
-    """Opens the test's ledger; called twice, two connections to the same file."""
-    path = tmp_path / "ledger.sqlite3"
-    shutil.copyfile(template, path)
-    opened: list[Ledger] = []
+def copies(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Copies]:
+    """The test's ledger, on the database that it runs on."""
+    if backend == POSTGRES:
+        made: Copies = request.getfixturevalue("postgres_template").copy()
+    else:
+        made = SqliteTemplate.copy(request.getfixturevalue("template"), tmp_path)
+    yield made
+    made.close()
 
-    def make() -> Ledger:
-        opened.append(Ledger(Database(f"sqlite:///{path}")))
-        return opened[-1]
 
-    yield make
-    for one in opened:
-        one.close()
+@pytest.fixture
+def empty_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database without any table."""
+    if backend == POSTGRES:
+        server: Address = request.getfixturevalue("postgres_server")
+        url = server.make()
+        yield url
+        server.drop(url)
+    else:
+        yield f"sqlite:///{tmp_path / 'empty.sqlite3'}"
+
+
+@pytest.fixture
+def open_ledger(copies: Copies) -> Callable[[], Ledger]:
+    """Opens the test's ledger; called twice, two databases on the same ledger."""
+    return lambda: Ledger(copies.open())
 
 
 @pytest.fixture

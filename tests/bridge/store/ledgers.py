@@ -12,20 +12,26 @@ from bridge.store import (
     accounts,
     batches,
     blocks,
+    captures,
     chainstate,
     challenges,
+    debts,
     earns,
+    expiry,
     extras,
     freezing,
     holder_events,
+    holds,
     lanes,
     limits,
     links,
     members,
     outcomes,
+    pending_earns,
     programs,
     quotes,
     redemptions,
+    reversals,
     streams,
     swaps,
     terms,
@@ -34,11 +40,13 @@ from bridge.store import (
 from bridge.store.accounts import Account
 from bridge.store.batches import Batch, Mined
 from bridge.store.blocks import KnownBlock
+from bridge.store.captures import CaptureRequest
 from bridge.store.chainstate import Times
 from bridge.store.database import Database
 from bridge.store.earns import EarnAnswer, EarnRequest
 from bridge.store.freezing import Frozen, Item
 from bridge.store.holder_events import Happening
+from bridge.store.holds import Hold, HoldRequest
 from bridge.store.ids import new_id
 from bridge.store.limits import Bounds
 from bridge.store.links import Link
@@ -48,7 +56,9 @@ from bridge.store.operations import by_id as operation_by_id
 from bridge.store.programs import NewProgram, Program, ProgramLanes
 from bridge.store.quotes import Firmness, Quote, QuoteRequest
 from bridge.store.redemptions import RedemptionRequest
+from bridge.store.reversals import ReversalRequest
 from bridge.store.schema import account, batch, lot, metadata, operation
+from bridge.store.sqlite import SqliteDatabase
 from bridge.store.streams import Stream
 from bridge.store.terms import Proposal, TermsRow
 from bridge.store.wallets import Wallet
@@ -69,6 +79,8 @@ LANES = {0: lanes.EXCHANGE_ADMIN, 1: lanes.EXCHANGE_OPERATOR, 3: lanes.RELAYER}
 WIDE: Mapping[str, Bounds] = dict.fromkeys(limits.NAMES, Bounds(10**15, 10**6))
 EXCHANGE = b"\xee" * 20
 ENTRIES_MAX = 100
+#: How much of one kind is done in one transaction by who keeps times.
+KEPT_MAX = 3
 
 
 class Ledger:
@@ -82,7 +94,7 @@ class Ledger:
     @classmethod
     def in_file(cls, path: Path) -> "Ledger":
         """The ledger in this file, which is made where there is none."""
-        return cls(Database.in_file(path))
+        return cls(SqliteDatabase.in_file(path))
 
     def close(self) -> None:
         self.database.close()
@@ -234,9 +246,56 @@ class Ledger:
     def earn_many(self, program_id: str, requests: Sequence[EarnRequest]) -> list[EarnAnswer]:
         return self.do(earns.accept, program_id, requests, self.now_ms)
 
+    def earn_later(self, who: Member, amount: int, release_ms: int, key: str | None = None) -> str:
+        """Accept an earn whose points come later; the operation's id."""
+        request = EarnRequest(key or self.key(), who.id, None, None, amount, None, release_ms=release_ms)
+        answer = self.earn_many(who.program_id, [request])[0]
+        assert answer.operation_id is not None, answer.refusal
+        return answer.operation_id
+
+    def keep(self) -> int:
+        """Release and expire all that is due; of how much."""
+        done = 0
+        for step in (pending_earns.release_due, holds.expire, expiry.expire_due):
+            while found := self.do(step, self.now_ms, KEPT_MAX):
+                done += found
+        return done
+
     def redeem(self, who: Member, amount: int, key: str | None = None) -> str:
         request = RedemptionRequest(key or self.key(), who.id, None, amount)
         return self.do(redemptions.accept, who.program_id, request, self.now_ms)[0]
+
+    def redeemed(self, who: Member, amount: int, key: str | None = None) -> str:
+        """A redemption that is final, with all that waited before it; its operation's id."""
+        operation_id = self.redeem(who, amount, key)
+        self.post(self.ask(programs.by_id, who.program_id))
+        return operation_id
+
+    def reverse(self, operation_id: str, amount: int | None = None, key: str | None = None) -> Operation:
+        """Take back so much of an operation, or all that is left; the reversal."""
+        of = self.operation(operation_id)
+        request = ReversalRequest(key or self.key(), operation_id, amount)
+        return self.operation(self.do(reversals.accept, of.program_id, request, self.now_ms)[0])
+
+    def owed(self, who: Member) -> int:
+        """What a member owes; below zero: what was paid ahead."""
+        return self.ask(debts.of_member, who.id)
+
+    def authorise(self, who: Member, amount: int, key: str | None = None, *, life_s: int | None = None) -> Hold:
+        request = HoldRequest(key or self.key(), who.id, None, amount, life_s)
+        return self.do(holds.authorise, who.program_id, request, self.now_ms)[0]
+
+    def capture(self, held: Hold, amount: int | None = None, key: str | None = None, *, final: bool = False) -> str:
+        """Capture so much of a hold, or all that is left; the operation's id."""
+        request = CaptureRequest(key or self.key(), held.id, amount, final)
+        return self.do(captures.accept, held.program_id, request, self.now_ms)[0]
+
+    def void(self, held: Hold, key: str | None = None) -> Hold:
+        return self.do(holds.void, held.program_id, key or self.key(), held.id, self.now_ms)[0]
+
+    def hold(self, held: Hold) -> Hold:
+        """The hold as it stands now."""
+        return self.ask(holds.by_id, held.id, held.program_id)
 
     def quote(
         self, who: Member, to: Program, amount_in: int, *, through: Sequence[Program] = (), tier: str | None = None
@@ -353,12 +412,12 @@ class Ledger:
             return list(connection.execute(query).scalars())
 
     def everything(self, *but: str) -> dict[str, list[tuple[object, ...]]]:
-        """All rows of all tables, but for some tables."""
+        """All rows of all tables, but for some tables, and for how often this process wrote."""
         with self.database.read() as connection:
             return {
                 table.name: sorted((tuple(row) for row in connection.execute(sa.select(table))), key=repr)
                 for table in metadata.sorted_tables
-                if table.name not in but
+                if table.name not in (*but, "writer")
             }
 
 

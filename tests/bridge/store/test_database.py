@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +12,24 @@ from alembic.autogenerate import compare_metadata
 from alembic.ddl.impl import DefaultImpl
 from alembic.migration import MigrationContext
 
-from bridge.store import breaker
+from bridge.store import breaker, sqlite
 from bridge.store.breaker import Alarm
-from bridge.store.database import BUSY_TIMEOUT_MS, Database, savepoint
+from bridge.store.database import savepoint
 from bridge.store.schema import metadata
-from exchange.errors import NotFound
+from bridge.store.sqlite import BUSY_TIMEOUT_MS, SqliteDatabase
+from exchange.errors import NotFound, TooBusy
+from tests.bridge.store.databases import Copies
 from tests.bridge.store.ledgers import Ledger
 
-#: Trips the breaker in the file named first, and dies as the second says: with the transaction open, or committed.
+#: Trips the breaker in the ledger named first, and dies as the second says: with the transaction open, or committed.
 DYING_WRITER = """
 import os, sys
 from pathlib import Path
 from typing import Any
 from bridge.store import breaker
 from bridge.store.breaker import Alarm
-from bridge.store.database import Database
-database = Database("sqlite:///" + sys.argv[1])
+from bridge.store.backends import open_database
+database = open_database(sys.argv[1])
 with database.write() as connection:
     breaker.trip(connection, Alarm.BY_HAND, "written by a process that died", 1)
     if sys.argv[2] == "open":
@@ -48,14 +51,14 @@ def _schema(path: Path) -> set[tuple[str, str]]:
 
 
 def test_migrate__on_an_empty_file__gives_exactly_the_schema(tmp_path: Path) -> None:
-    database = Database.in_file(tmp_path / "new" / "ledger.sqlite3")
+    database = SqliteDatabase.in_file(tmp_path / "new" / "ledger.sqlite3")
     with database.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     database.close()
 
 
 def test_migrate__on_an_empty_file__makes_the_constraints_and_indices_that_the_schema_names(tmp_path: Path) -> None:
-    Database.in_file(tmp_path / "migrated.sqlite3").close()
+    SqliteDatabase.in_file(tmp_path / "migrated.sqlite3").close()
     engine = sa.create_engine(f"sqlite:///{tmp_path / 'made.sqlite3'}")
     metadata.create_all(engine)
     engine.dispose()
@@ -91,7 +94,7 @@ def test_migrate__twice__changes_nothing(ledger: Ledger) -> None:
 
 
 def test_migrate__that_dies_half_way__can_be_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
+    database = SqliteDatabase(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
     create_table = DefaultImpl.create_table
 
     def die(impl: DefaultImpl, table: sa.Table, **named: Any) -> None:
@@ -109,6 +112,7 @@ def test_migrate__that_dies_half_way__can_be_run_again(tmp_path: Path, monkeypat
     database.close()
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("pragma", "expected"),
     [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", BUSY_TIMEOUT_MS)],
@@ -124,15 +128,14 @@ def test_foreign_keys__where_the_row_is_missing__are_enforced(ledger: Ledger) ->
         connection.exec_driver_sql("INSERT INTO event (state, program_id, at_ms) VALUES ('accepted', 'nobody', 1)")
 
 
-def test_write__that_ends__is_seen_by_another_connection(ledger: Ledger, tmp_path: Path) -> None:
-    other = Database(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
+def test_write__that_ends__is_seen_by_another_connection(ledger: Ledger, open_ledger: Callable[[], Ledger]) -> None:
+    other = open_ledger().database
     with ledger.database.write() as connection:
         breaker.trip(connection, Alarm.BY_HAND, "a reason", 1)
         with other.read() as reader:
             assert not breaker.is_tripped(reader)
     with other.read() as reader:
         assert breaker.reason(reader) == "a reason"
-    other.close()
 
 
 def test_write__that_an_error_leaves__is_undone(ledger: Ledger) -> None:
@@ -149,11 +152,9 @@ def test_write__that_an_error_leaves__is_undone(ledger: Ledger) -> None:
     ("dies", "expected"), [("committed", "written by a process that died"), ("open", None)], ids=["committed", "open"]
 )
 def test_write__by_a_process_that_dies__is_there_exactly_when_it_committed(
-    ledger: Ledger, tmp_path: Path, dies: str, expected: str | None
+    ledger: Ledger, copies: Copies, dies: str, expected: str | None
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", DYING_WRITER, str(tmp_path / "ledger.sqlite3"), dies], check=False, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", DYING_WRITER, copies.url, dies], check=False, timeout=60)
     assert done.returncode == 9
     assert ledger.ask(breaker.reason) == expected
 
@@ -164,6 +165,17 @@ def test_read__while_another_commits__sees_one_unchanging_state(ledger: Ledger) 
         ledger.do(breaker.trip, Alarm.BY_HAND, "a reason", 1)
         assert not breaker.is_tripped(reader)
     assert ledger.ask(breaker.reason) == "a reason"
+
+
+@pytest.mark.sqlite_only  # the other has its own
+def test_read__while_too_many_others_do__is_told_to_come_back(copies: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "READERS_MAX", 2)
+    monkeypatch.setattr(sqlite, "READER_WAIT_S", 0.05)
+    database = copies.open()
+    with database.read(), database.read(), pytest.raises(TooBusy), database.read():
+        pass
+    with database.read():
+        pass
 
 
 def test_savepoint__that_an_error_leaves__undoes_only_its_block(ledger: Ledger) -> None:
@@ -177,8 +189,3 @@ def test_savepoint__that_an_error_leaves__undoes_only_its_block(ledger: Ledger) 
         with pytest.raises(NotFound):
             fail(connection)
     assert ledger.ask(breaker.reason) == "before"
-
-
-def test_database__of_another_kind__is_refused() -> None:
-    with pytest.raises(ValueError, match="the embedded ledger is SQLite"):
-        Database("postgresql://localhost/ledger")

@@ -162,5 +162,5 @@ def test_waiting_streams__of_a_ledger__say_how_many_wait_and_since_when(
     ledger.now_ms += 50
     ledger.earn(ledger.member(box, "ben"), 1)
     ledger.earn(ledger.member(air, "ann"), 1)
-    found = {stream.key: (count, oldest) for stream, count, oldest in ledger.ask(freezing.waiting_streams)}
+    found = {one.stream.key: (one.count, one.oldest_ms) for one in ledger.ask(freezing.waiting_streams)}
     assert found == {air.id: (1, since + 50), box.id: (2, since)}

@@ -3,8 +3,9 @@
 import pytest
 
 from bridge.store import keys
-from bridge.store.keys import TooManyKeys, UnknownKey
+from bridge.store.keys import PERSON_LENGTH_MAX, PersonNeeded, TooManyKeys, UnknownKey
 from bridge.store.programs import Program
+from bridge.store.texts import UnfitText
 from exchange.errors import Unauthenticated
 from tests.bridge.store.ledgers import Ledger
 
@@ -83,3 +84,28 @@ def test_authenticate__with_anything_wrong__answers_in_the_same_words(ledger: Le
             ledger.ask(keys.authenticate, each)
         details.add(refused.value.detail)
     assert len(details) == 1
+
+
+def _of_person(ledger: Ledger, program: Program, person: str | None, *scopes: str) -> keys.ApiKey:
+    made = ledger.do(keys.create, program_id=program.id, scopes=scopes, now_ms=ledger.now_ms, person=person)
+    return made[0]
+
+
+@pytest.mark.parametrize("scope", keys.SCOPES_OF_PERSONS)
+def test_create__of_a_key_that_proposes_or_approves__needs_a_person(ledger: Ledger, air: Program, scope: str) -> None:
+    with pytest.raises(PersonNeeded):
+        _of_person(ledger, air, None, "read", scope)
+    for wrong in ("", "  ", "a\nb", "a\u200bb", "x" * (PERSON_LENGTH_MAX + 1)):
+        with pytest.raises(UnfitText):
+            _of_person(ledger, air, wrong, scope)
+    assert _of_person(ledger, air, " Ann Lee ", scope).person == "Ann Lee"
+    assert _of_person(ledger, air, None, "read").person is None
+    assert scope not in keys.SCOPES_OF_OPERATOR and "operator" not in keys.SCOPES_OF_PROGRAMS
+
+
+def test_create__of_keys_of_several_persons__counts_each_persons_own(ledger: Ledger, air: Program) -> None:
+    for person in ("Ann", "Bob"):
+        for spelt in (person, person.upper()):
+            _of_person(ledger, air, spelt, "adjust")
+        with pytest.raises(TooManyKeys):
+            _of_person(ledger, air, f" {person.lower()} ", "adjust")

@@ -9,7 +9,7 @@ import itertools
 import shutil
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -29,39 +29,52 @@ from bridge.store import (
     accounts,
     audit,
     breaker,
+    debts,
+    expiry,
     freezing,
     holder_books,
     holder_events,
+    holds,
     members,
     outcomes,
+    pending_earns,
+    programs,
     quotes,
     releases,
+    reversals,
     streams,
     terms,
     wallets,
 )
 from bridge.store.batches import Batch
-from bridge.store.database import Database
 from bridge.store.holder_events import Happening
+from bridge.store.holds import Hold
 from bridge.store.members import Member
 from bridge.store.pages import Ask
+from bridge.store.pending_earns import Cancellation, Change
 from bridge.store.programs import Program
 from bridge.store.quotes import Quote
 from bridge.store.releases import ReleaseRequest
-from bridge.store.schema import account, batch, entry, lot, operation, quote, quote_hop, swap, swap_day
+from bridge.store.schema import account, batch, entry, hold, hold_take, lot, operation, quote, quote_hop, swap, swap_day
 from bridge.store.schema import terms as terms_table
+from bridge.store.sqlite import SqliteDatabase
 from bridge.store.streams import Stream
 from exchange.errors import (
     BelowMinimum,
     CannotSplit,
     DirectionClosed,
+    EarnNotPending,
+    HoldClosed,
     InsufficientPoints,
     LinkConflict,
+    MoreThanOriginal,
     NoRoute,
     NoTerms,
     NothingOut,
     NotLinked,
+    NotReversible,
     PointsNotFinal,
+    PointsSpent,
     QuoteExpired,
     QuoteUsed,
     TooManyQuotes,
@@ -109,11 +122,26 @@ some = st.integers(0, 1000)
 REQUESTS = st.sampled_from(
     [
         *("earn", "redeem", "swap", "earn", "redeem", "swap", "quote", "accept", "swap", "earn_again", "enrol"),
-        *("release", "release"),
+        *("earn_later", "earn_later", "change", "cancel"),
+        *("reverse", "reverse", "release", "release", "authorise", "authorise", "capture", "capture", "void"),
     ]
 )
 HAPPENINGS = st.sampled_from(
-    ["post", "mine", "freeze", "finalise", "reorganise", "dissolve", "wait", "change_terms", "post", "hold", "hold"]
+    [
+        "post",
+        "mine",
+        "freeze",
+        "finalise",
+        "reorganise",
+        "dissolve",
+        "wait",
+        "change_terms",
+        "post",
+        "hold",
+        "hold",
+        "expire",
+        "keep",
+    ]
 )
 Choice = TypeVar("Choice")
 Drawn = tuple[str, int, int, int]
@@ -128,7 +156,7 @@ class LedgerMachine(RuleBasedStateMachine):
         super().__init__()
         path = Path(tempfile.mkdtemp(dir=directory)) / "ledger.sqlite3"
         shutil.copyfile(populated, path)
-        self.ledger = Ledger(Database(f"sqlite:///{path}"))
+        self.ledger = Ledger(SqliteDatabase(f"sqlite:///{path}"))
         self.programs: list[Program] = [self.ledger.named(symbol) for symbol in SYMBOLS]
         self.members = self._all_members()
         self.versions: Counter[tuple[str, str]] = Counter()
@@ -188,6 +216,47 @@ class LedgerMachine(RuleBasedStateMachine):
             answer = self.ledger.earn_many(chosen.program_id, [earn_of(chosen, amount, key)])[0]
             assert (answer.operation_id, answer.replayed) == (operation_id, True)
 
+    def _earn_later(self, who: int, days: int, amount: int) -> None:
+        chosen = _one_of(self.members, who)
+        self.ledger.earn_later(chosen, 1 + amount % 60, self.ledger.now_ms + (days % 3) * DAY_MS)
+
+    def _change(self, which: int, days: int, amount: int) -> None:
+        """Any earn, seldom one that is not pending, is to bring other points on another day."""
+        chosen = self._one_to_come(which)
+        if chosen is not None:
+            release_ms = self.ledger.now_ms + (days % 3) * DAY_MS
+            self._ask_of(chosen, pending_earns.change, Change(self.ledger.key(), chosen, 1 + amount % 60, release_ms))
+
+    def _cancel(self, which: int, *_: int) -> None:
+        chosen = self._one_to_come(which)
+        if chosen is not None:
+            self._ask_of(chosen, pending_earns.cancel, Cancellation(self.ledger.key(), chosen))
+
+    def _ask_of(self, operation_id: str, ask: Callable[..., bool], wanted: Change | Cancellation) -> None:
+        """Only what is to come later than now can be changed."""
+        found = self.ledger.operation(operation_id)
+        may = found.pending and found.release_ms is not None and found.release_ms > self.ledger.now_ms
+        try:
+            self.ledger.do(ask, found.program_id, wanted, self.ledger.now_ms)
+        except EarnNotPending:
+            assert not may
+        else:
+            assert may
+
+    def _one_to_come(self, which: int) -> str | None:
+        """An earn, rather one that is pending."""
+        query = sa.select(operation.c.id).where(operation.c.kind == "earn").order_by(operation.c.seq)
+        coming = self._rows(query.where(operation.c.release_ms.is_not(None), operation.c.stream_id.is_(None)))
+        found = coming if coming and which % 8 else self._rows(query)
+        return _one_of(found, which).id if found else None
+
+    def _keep(self, *_: int) -> None:
+        """All that is due by time; then nobody has anything that is over."""
+        self.ledger.keep()
+        with self.ledger.database.read() as connection:
+            assert pending_earns.due_since(connection, self.ledger.now_ms) is None
+            assert expiry.due_since(connection, self.ledger.now_ms) is None
+
     def _redeem(self, who: int, _: int, amount: int) -> None:
         """Rather by somebody who has something, and seldom more than there is."""
         spendable = self._spendable()
@@ -208,6 +277,55 @@ class LedgerMachine(RuleBasedStateMachine):
         request = ReleaseRequest(self.ledger.key(), to.member_id, to.id, wanted)
         with suppress(InsufficientPoints):
             self.ledger.do(releases.accept, to.program_id, request, self.ledger.now_ms)
+
+    def _authorise(self, who: int, life: int, amount: int) -> None:
+        """By somebody who has something, and seldom more than is there; some holds end on the next day."""
+        spendable = self._spendable()
+        chosen = _one_of([one for one in self.members if spendable[one.id]] or self.members, who)
+        wanted = 1 + amount % (spendable[chosen.id] + 2)
+        try:
+            self.ledger.authorise(chosen, wanted, life_s=holds.LIFE_S_MAX if life % 2 else 3_600)
+        except InsufficientPoints:
+            assert wanted > spendable[chosen.id]
+
+    def _capture(self, which: int, how: int, amount: int) -> None:
+        """A part of a hold, or all; seldom more than there is."""
+        standing = self._open_holds()
+        if not standing:
+            return
+        chosen = _one_of(standing, which)
+        wanted = None if how % 4 == 0 else 1 + amount % (chosen.left + 1)
+        usable = chosen.left if self._is_usable(chosen) else 0
+        try:
+            operation_id = self.ledger.capture(chosen, wanted, final=how % 3 == 0)
+        except HoldClosed:
+            assert chosen.at(self.ledger.now_ms).state == holds.EXPIRED
+        except InsufficientPoints:
+            assert (wanted or chosen.left) > usable
+        else:
+            assert self.ledger.operation(operation_id).points == (wanted or chosen.left)
+
+    def _reverse(self, which: int, whole: int, amount: int) -> None:
+        """Any earn or redemption, final or not, in part or whole; seldom more than it was."""
+        query = sa.select(operation.c.id, operation.c.points).where(operation.c.kind.in_(reversals.REVERSIBLE))
+        found = self._rows(query.order_by(operation.c.seq))
+        if found:
+            chosen = _one_of(found, which)
+            with suppress(MoreThanOriginal, NotReversible, PointsSpent):
+                self.ledger.reverse(chosen.id, None if whole % 3 == 0 else 1 + amount % (chosen.points + 1))
+
+    def _void(self, which: int, *_: int) -> None:
+        standing = self._open_holds()
+        if standing:
+            chosen = _one_of(standing, which)
+            with suppress(HoldClosed):
+                self.ledger.void(chosen)
+                assert chosen.at(self.ledger.now_ms).state == holds.OPEN
+
+    def _expire(self, most: int, *_: int) -> None:
+        due = [one for one in self._open_holds() if one.expires_ms <= self.ledger.now_ms]
+        most = 1 + most % 3
+        assert self.ledger.do(holds.expire, self.ledger.now_ms, most) == min(most, len(due))
 
     def _quote(self, who: int, to: int, amount: int) -> None:
         """Rather for somebody who has something final, and seldom for more than there is."""
@@ -249,7 +367,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def _freeze(self, stream: int, entries_max: int, _: int) -> None:
         waiting = self.ledger.ask(freezing.waiting_streams)
         if waiting:
-            self.ledger.freeze(_one_of(waiting, stream)[0], 3 if entries_max % 2 else 100)
+            self.ledger.freeze(_one_of(waiting, stream).stream, 3 if entries_max % 2 else 100)
 
     def _mine(self, *order: int) -> None:
         """A block of some batches, each the next of its stream, in any order across the streams."""
@@ -329,6 +447,7 @@ class LedgerMachine(RuleBasedStateMachine):
             _accounts_sum_to_zero(connection)
             _ledger_is_the_chain(connection, self.chain.states[self.final])
             _lots_are_what_is_available(connection)
+            _holds_are_what_is_held(connection)
             _each_entry_has_one_effect(connection, self.chain.states[self.final])
             _states_agree_with_entries(connection, skips=self.capricious)
             _extras_follow_their_swap(connection, skips=self.capricious)
@@ -383,6 +502,21 @@ class LedgerMachine(RuleBasedStateMachine):
                 found[row.member_id] += row.remaining
         return found
 
+    def _open_holds(self) -> list[Hold]:
+        """The holds that nobody has closed yet, whether their time is over or not."""
+        query = sa.select(hold).where(hold.c.state == holds.OPEN).order_by(hold.c.id)
+        return [Hold(**row._mapping) for row in self._rows(query)]
+
+    def _is_usable(self, held: Hold) -> bool:
+        """Whether none of a hold's points lies in a frozen account."""
+        query = (
+            sa.select(account.c.frozen)
+            .join(lot, lot.c.account_id == account.c.id)
+            .join(hold_take, hold_take.c.lot_id == lot.c.id)
+            .where(hold_take.c.hold_id == held.id)
+        )
+        return not any(row.frozen for row in self._rows(query))
+
     def _final_points(self) -> Counter[str]:
         found: Counter[str] = Counter()
         for row in self._rows(sa.select(account).where(account.c.kind == accounts.MEMBER)):
@@ -402,7 +536,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def _freeze_all(self) -> None:
         while waiting := self.ledger.ask(freezing.waiting_streams):
-            self.ledger.freeze(waiting[0][0])
+            self.ledger.freeze(waiting[0].stream)
 
     def _next_batches(self, taken: list[Batch] | None = None) -> list[Batch]:
         """The batches that the chain would take now, after those that the block holds already."""
@@ -451,7 +585,11 @@ class LedgerMachine(RuleBasedStateMachine):
                 outcomes.fail_swaps(connection, stream.id, dead, "replaced", self.ledger.now_ms)
 
     def _run_dry(self) -> None:
-        """In the end everything is either final or failed: nothing is left behind."""
+        """In the end everything is either final or failed: nothing is left behind, and no till has anything."""
+        self.ledger.now_ms += holds.LIFE_S_MAX * 1000
+        standing = len(self._open_holds())
+        assert self.ledger.do(holds.expire, self.ledger.now_ms, 10**6) == standing
+        self._keep()
         for _ in range(200):
             self._freeze_all()
             ready = self._next_batches()
@@ -466,10 +604,14 @@ class LedgerMachine(RuleBasedStateMachine):
                 if not self.ledger.ask(freezing.waiting_streams):  # else a swap that is final let its extras go
                     break
         states = {row.state for row in self._rows(sa.select(operation.c.state).distinct())}
-        assert states <= {"final", "failed"}
+        assert states <= {"final", "failed", "cancelled"}
         self.all_agrees()
         self._final_books_are_the_chain_at_that_block()
         _nothing_pending_but_skipped_redemptions(self)
+        with self.ledger.database.read() as connection:
+            _no_more_is_reversed_than_was_done(connection)
+            for one in self.programs:  # which asserts that a debt is the sum of its changes
+                debts.of_program(connection, one.id)
 
 
 class CapriciousMachine(LedgerMachine):
@@ -504,11 +646,44 @@ def _lots_are_what_is_available(connection: sa.Connection) -> None:
         settled = sum(one.remaining for one in lots[row.id] if not one.pending)
         coming = [one for one in lots[row.id] if one.pending]
         assert settled == balance.available
-        assert settled == balance.posted + balance.credits_pending - balance.debits_pending, "nothing is owed"
+        taken = balance.debits_pending + balance.held
+        assert settled == balance.posted + balance.credits_pending - taken, "nothing is owed"
         assert all(one.remaining == one.amount for one in coming), "what is to come is not spent"
         assert sum(one.amount for one in coming) == balance.incoming
     for row in connection.execute(sa.select(account).where(account.c.kind == accounts.WALLET)):
         assert sum(one.remaining for one in lots[row.id]) == accounts.balance_of(row).posted
+
+
+def _holds_are_what_is_held(connection: sa.Connection) -> None:
+    """Account by account and hold by hold: what is held, what is left of each hold, what was captured of it."""
+    takes = sa.select(lot.c.account_id, hold_take.c.hold_id, hold_take.c.amount).join(
+        lot, lot.c.id == hold_take.c.lot_id
+    )
+    by_account: Counter[int] = Counter()
+    by_hold: Counter[str] = Counter()
+    for row in connection.execute(takes):
+        by_account[row.account_id] += row.amount
+        by_hold[row.hold_id] += row.amount
+    rows = connection.execute(sa.select(account.c.id, account.c.held).where(account.c.held > 0))
+    assert {row.id: row.held for row in rows} == by_account
+    captures = connection.execute(
+        sa.select(operation.c.hold_id, sa.func.sum(operation.c.points))
+        .where(operation.c.hold_id.is_not(None))
+        .group_by(operation.c.hold_id)
+    )
+    captured: Counter[str] = Counter({hold_id: int(points) for hold_id, points in captures})
+    for row in connection.execute(sa.select(hold)):
+        one = Hold(**row._mapping)
+        assert (one.left, one.captured) == (by_hold[one.id], captured[one.id])
+        assert (one.closed_ms is None) == (one.state == holds.OPEN)
+
+
+def _no_more_is_reversed_than_was_done(connection: sa.Connection) -> None:
+    rows = connection.execute(
+        sa.select(operation.c.id, operation.c.points).where(operation.c.kind.in_(reversals.REVERSIBLE))
+    )
+    for row in rows:
+        assert reversals.taken_back(connection, row.id) <= row.points
 
 
 def _each_entry_has_one_effect(connection: sa.Connection, final: State) -> None:
@@ -536,6 +711,7 @@ def _states_agree_with_entries(connection: sa.Connection, *, skips: bool) -> Non
         ("final", "final"): {"posted"},
         ("final", None): {"posted"},  # what a holder did
         ("failed", None): {"void"},
+        ("cancelled", None): {"void"},
         ("failed", "final"): {"posted", "pending", "void"} if skips else set(),
     }
     for row in rows:
@@ -546,7 +722,8 @@ def _extras_follow_their_swap(connection: sa.Connection, *, skips: bool) -> None
     """They wait outside of every stream until their swap is final, and fail only with it (or as the chain skips)."""
     first = operation.alias()
     query = sa.select(first.c.state, operation.c.kind, operation.c.state.label("extra"), operation.c.stream_id)
-    for row in connection.execute(query.join(first, first.c.id == operation.c.after_id)):
+    swaps = query.join(first, first.c.id == operation.c.after_id).where(first.c.kind == "swap")
+    for row in connection.execute(swaps):
         if row.state == "failed":
             assert (row.extra, row.stream_id) == ("failed", None)
         elif row.state == "final":
@@ -592,11 +769,13 @@ def populated(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The ledger from which every run starts: terms everywhere, a customer linked everywhere, one in AIR and BOX."""
     path = tmp_path_factory.mktemp("populated") / "ledger.sqlite3"
     shutil.copyfile(template, path)
-    ledger = Ledger(Database(f"sqlite:///{path}"))
+    ledger = Ledger(SqliteDatabase(f"sqlite:///{path}"))
     chosen = [ledger.named(symbol) for symbol in SYMBOLS]
     for number, ((source, destination), ratio) in enumerate(FIRST_RATIOS.items()):
         rules = RULES[number % len(RULES)]
         ledger.agree(chosen[source], chosen[destination], ratio, price=PRICE, rules=rules)
+    for program in chosen:
+        ledger.do(programs.may_be_owed, program.id, 40)
     ledger.link(*(ledger.member(program, "first") for program in chosen))
     ledger.link(*(ledger.member(program, "second") for program in chosen[:2]))
     for program in chosen:

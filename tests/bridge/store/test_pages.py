@@ -82,7 +82,7 @@ def test_page__of_nothing__has_no_cursors(ledger: Ledger, air: Program) -> None:
 
 @pytest.mark.parametrize(
     "cursor",
-    ["", "x", "nonsense", "====", "ä", "YQ", base64.urlsafe_b64encode(b"c12").decode(), "\x00", "YTEy" * 40],
+    ["", "x", "nonsense", "====", "ä", "YQ", base64.urlsafe_b64encode(b"c12").decode(), "\x00", "YTEy" * 40, "YQB4"],
 )
 @pytest.mark.parametrize("kind", ["number", "text"])
 def test_page__with_a_cursor_that_no_list_gave__is_refused_or_empty(

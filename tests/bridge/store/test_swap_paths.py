@@ -113,7 +113,8 @@ def test_accept__along_a_path__is_one_operation_without_entries_between(
 ) -> None:
     swap_id = ledger.swap(ann, car, 100, through=[box])
     with ledger.database.read() as connection:
-        entries = connection.execute(sa.select(entry).where(entry.c.operation_id == swap_id)).all()
+        found = sa.select(entry).where(entry.c.operation_id == swap_id).order_by(entry.c.id)
+        entries = connection.execute(found).all()
         between = connection.execute(sa.select(leg_hop)).all()
     assert [(one.program_id, one.credit, one.amount) for one in entries] == [(air.id, False, 98), (car.id, True, 39)]
     assert [(one.operation_id, one.leg, one.place, one.points) for one in between] == [(swap_id, 0, 0, 65)]

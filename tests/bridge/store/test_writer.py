@@ -180,6 +180,7 @@ def test_command__before_its_commit__is_not_answered(desk: Desk) -> None:
     assert desk.links() == {"first", "second"}
 
 
+@pytest.mark.sqlite_only
 def test_command__in_a_group_whose_commit_fails__is_not_answered_as_done(desk: Desk) -> None:
     def break_it(connection: sa.Connection) -> None:
         # The transaction ends under the writer, so that its COMMIT finds none and fails.
@@ -236,6 +237,7 @@ def test_stop__with_commands_waiting__finishes_them(desk: Desk) -> None:
         desk.writer.submit(adding("too late"))
 
 
+@pytest.mark.sqlite_only  # of the door before the queue, whatever is behind it
 def test_submit__while_it_stops__is_answered_or_refused_and_never_forgotten(ledger: Ledger) -> None:
     for attempt in range(20):
         made = LedgerWriter(ledger.database)
@@ -331,6 +333,7 @@ def filling(connection: sa.Connection) -> None:
         connection.exec_driver_sql("PRAGMA max_page_count = 1073741823")
 
 
+@pytest.mark.sqlite_only
 def test_group__of_a_command_that_finds_the_disk_full__is_refused_whole(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,6 +355,7 @@ def test_group__of_a_command_that_finds_the_disk_full__is_refused_whole(
     assert (desk.commits, desk.bugs) == (2, 0)
 
 
+@pytest.mark.sqlite_only
 def test_group__whose_commit_finds_the_disk_full__is_refused_whole(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "PROBE_EVERY_S", 0.01)
     desk.hold()
