@@ -83,13 +83,12 @@ def test_step__while_the_ledger_recovers__does_nothing(office: Office, cat: Memb
     assert ledger.everything() == before
 
 
+@pytest.mark.sqlite_only
 def test_due_since__in_a_large_ledger__reads_only_what_is_due(office: Office, air: Program, cat: Member) -> None:
     """By SQLite's own plan, since a time would hang on the machine."""
     ledger = office.ledger
     ledger.do(programs.tell_ahead, air.id, [10])
     ledger.earn(cat, 4)
-    if ledger.database._engine.dialect.name != "sqlite":
-        pytest.skip("other databases plan by what their tables hold")
     with plans_of(ledger.database._engine) as plans:
         for duty in DUTIES[:3]:
             ledger.do(duty.do, ledger.now_ms, KEPT_MAX)
