@@ -14,12 +14,14 @@ from bridge.store import (
     accounts,
     adoption,
     earns,
+    entries,
     events,
     keys,
     limits,
     lots,
     operations,
     programs,
+    redemptions,
     requests,
     spending,
     streams,
@@ -37,6 +39,7 @@ from bridge.store.adjustments import (
     tell,
 )
 from bridge.store.adoption import Asked
+from bridge.store.entries import Leg
 from bridge.store.ids import new_id, request_hash
 from bridge.store.keys import ApiKey
 from bridge.store.schema import account, adjustment, entry, lot, operation
@@ -205,7 +208,7 @@ def _post(connection: sa.Connection, found: Adjustment, key: str, fingerprint: b
         amounts = {_landing(connection, found): amount}
     else:
         taken = _taken(connection, found, amount, now_ms)
-        amounts = {account_id: Points(sum(one.amount for one in takes)) for account_id, takes in taken.items()}
+        amounts = redemptions.amounts_of(taken)
     operation_id = new_id("operation")
     connection.execute(
         operation.insert().values(
@@ -222,7 +225,8 @@ def _post(connection: sa.Connection, found: Adjustment, key: str, fingerprint: b
             created_ms=now_ms,
         )
     )
-    _enter(connection, found, operation_id, amounts)
+    legs = [Leg(operation_id, account_id, each) for account_id, each in amounts.items()]
+    entries.enter(connection, found.program_id, _kind(found), legs)
     if taken:
         spending.hold(connection, operation_id, list(taken.items()))
     else:
@@ -274,39 +278,6 @@ def _nobodys(connection: sa.Connection, found: Adjustment) -> int:
     if there.frozen:
         raise AdjustmentState("the account is frozen; thaw it first", field="adjustment_id")
     return there.id
-
-
-def _enter(connection: sa.Connection, found: Adjustment, operation_id: str, amounts: Mapping[int, Points]) -> None:
-    """The pending entries: so many points for each account, from what was issued or to what was redeemed."""
-    kind = _kind(found)
-    contra, own, other = (
-        (accounts.ISSUED, "credits_pending", "debits_pending")
-        if kind.is_credit
-        else (accounts.REDEEMED, "debits_pending", "credits_pending")
-    )
-    contra_id = accounts.system_account(connection, found.program_id, contra)
-    changes = accounts.Changes()
-    for account_id, amount in amounts.items():
-        changes.add(account_id, own, amount)
-        changes.add(contra_id, other, amount)
-    connection.execute(
-        entry.insert(),
-        [
-            {
-                "operation_id": operation_id,
-                "program_id": found.program_id,
-                "leg": leg,
-                "kind": kind.value,
-                "credit": kind.is_credit,
-                "amount": amount,
-                "account_id": account_id,
-                "contra_id": contra_id,
-                "state": "pending",
-            }
-            for leg, (account_id, amount) in enumerate(amounts.items())
-        ],
-    )
-    changes.apply(connection)
 
 
 def _add_lot(

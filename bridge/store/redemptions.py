@@ -1,5 +1,6 @@
 """Accepting redemptions: points are held at once and burned on the chain."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -69,7 +70,7 @@ class Entered:
     hold_id: str | None = None
 
 
-def amounts_of(taken: dict[int, list[Take[int]]]) -> dict[int, Points]:
+def amounts_of(taken: Mapping[int, list[Take[int]]]) -> dict[int, Points]:
     """How many points are taken of each account."""
     return {account_id: Points(sum(one.amount for one in takes)) for account_id, takes in taken.items()}
 

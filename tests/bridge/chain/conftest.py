@@ -6,17 +6,13 @@ import pytest
 
 from bridge.chain.rpc import Rpc
 
-from .helpers import MemoryJournal, Sender, chain_in
+from .helpers import Sender, served
 
 
 @pytest.fixture(scope="package")
 def rpc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rpc]:
-    chain = chain_in(tmp_path_factory.mktemp("shared") / "chain", MemoryJournal())
-    chain.start()
-    rpc = Rpc(chain.url)
-    yield rpc
-    rpc.close()
-    chain.stop()
+    with served(tmp_path_factory.mktemp("shared") / "chain") as rpc:
+        yield rpc
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bridge.chain.embedded import EmbeddedChain
@@ -76,6 +77,17 @@ class Sender:
 def chain_in(directory: Path, journal: MemoryJournal, clock: TickingClock | None = None) -> EmbeddedChain:
     """A chain that mines as fast as it is asked to."""
     return EmbeddedChain(directory, journal, block_interval_ms=0, clock=clock or TickingClock())
+
+
+@contextmanager
+def served(directory: Path) -> Iterator[Rpc]:
+    """A client of a chain in this directory, which runs as long as the block."""
+    chain = chain_in(directory, MemoryJournal())
+    chain.start()
+    rpc = Rpc(chain.url)
+    yield rpc
+    rpc.close()
+    chain.stop()
 
 
 def existing(block: Block | None) -> Block:
