@@ -52,7 +52,8 @@ _STORE: Final = "tests/bridge/store/test_"
 
 #: Each module and the tests that are to catch its mutants, the most important first.
 MODULES: Final[dict[str, list[str]]] = {
-    "bridge/posting/submitter.py": [f"{_POSTING}submitter.py", f"{_POSTING}poster.py"],
+    "bridge/posting/submitter.py": [f"{_POSTING}{name}.py" for name in ("submitter", "nonces", "poster")],
+    "bridge/posting/nonces.py": [f"{_POSTING}{name}.py" for name in ("nonces", "submitter", "recovery")],
     "bridge/posting/poster.py": [
         *(f"{_POSTING}{name}.py" for name in ("poster", "submitter", "room", "paths", "holders")),
     ],

@@ -27,9 +27,10 @@ import sqlalchemy as sa
 from bridge.chain import contracts
 from bridge.chain.errors import RpcRefused
 from bridge.chain.rpc import Block, BlockId, Rpc
-from bridge.posting.clock import Clock
+from bridge.posting import nonces
+from bridge.posting.clock import Clock, passed
 from bridge.posting.fenced import Writer
-from bridge.posting.submitter import UNMINED_PER_LANE_MAX, examine_nonces
+from bridge.posting.submitter import UNMINED_PER_LANE_MAX
 from bridge.store import attempts, batches, blocks, chainstate, lanes, streams
 from bridge.store.batches import Batch
 from bridge.store.blocks import KnownBlock
@@ -75,6 +76,8 @@ class Recovery:
         self._own_chain = own_chain
         #: how often receipts were missing that must come, or that are of what is not ours
         self._missed = 0
+        #: the nonces that were used as of a block, as the node told while it was the newest; and when
+        self._told: tuple[bytes, list[int], int] | None = None
         self.active = False
 
     def require_over(self) -> None:
@@ -119,7 +122,10 @@ class Recovery:
             return False
         if not (self._own_chain or self._is_stale(under_way, final)):
             return False
+        head = self._rpc.head_number()
         used = [(lane, self._rpc.transaction_count(lane.address, final.hash)) for lane in of_lanes]
+        if head <= final.number and not self._was_told_before(final, [count for _, count in used]):
+            return False
         if self._may_come(used):
             return False
         ended = self._writer.run(lambda connection: self._end(connection, used))
@@ -134,10 +140,18 @@ class Recovery:
         )
         return True
 
+    def _was_told_before(self, newest: KnownBlock, counts: list[int]) -> bool:
+        """Whether the node told the same of its newest block long enough ago; see `nonces`."""
+        now_ms = self._clock()
+        if self._told is None or self._told[:2] != (newest.hash, counts):
+            self._told = newest.hash, counts, now_ms
+            return False
+        return passed(self._told[2], now_ms, nonces.MAKING_MS)
+
     def _end(self, connection: sa.Connection, used: Sequence[tuple[Lane, int]]) -> chainstate.Recovery:
         marked = chainstate.is_marked_recovery(connection)
         for lane, count in used:
-            examine_nonces(connection, lane.id, count, recovering=marked, now_ms=self._clock())
+            nonces.examine(connection, lane.id, count, recovering=marked, now_ms=self._clock())
             if marked and not self._own_chain:
                 # What was lost may be mined late: its batches are refused by then, but they use their nonces up.
                 lanes.doubt(connection, lane.id, count + UNMINED_PER_LANE_MAX)

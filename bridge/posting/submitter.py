@@ -18,15 +18,14 @@ from bridge.chain.keystore import Keystore
 from bridge.chain.messages import Meaning, meaning_of
 from bridge.chain.rpc import Rpc
 from bridge.chain.transactions import FeeMarket, Fees, TransactionFields, fee_market
+from bridge.posting import nonces
 from bridge.posting.clock import Clock, passed
 from bridge.posting.fenced import Lanes
-from bridge.posting.suspicion import suspicion
 from bridge.posting.turns import Turns
-from bridge.store import attempts, batches, blocks, breaker, chainstate, lanes, outcomes
+from bridge.store import attempts, batches, blocks, chainstate, lanes, outcomes
 from bridge.store.attempts import REPLACEMENTS_MAX, Attempt
 from bridge.store.batches import Batch
 from bridge.store.blocks import KnownBlock
-from bridge.store.breaker import Alarm
 from bridge.store.database import Database
 from bridge.store.lanes import Lane, Trouble, TroubleType
 
@@ -79,11 +78,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """As of this block the chain had used `count` nonces of a lane, more than the ledger can account for."""
+    """As of this block the chain had used `count` nonces of a lane, more than the ledger could account for."""
 
     block_number: int
     block_hash: bytes
     count: int
+    since_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,33 +365,44 @@ class Submitter:
         """
         with self._database.read() as connection:
             lane, tip = lanes.by_id(connection, lane_id), blocks.tip(connection)
-            ours = min(attempts.unmined_numbers(connection, lane_id), default=lane.next_nonce)
+            ours = nonces.accounted_for(connection, lane)
         assert tip is not None
         count = self._rpc.transaction_count(lane.address, tip.hash)
         if count <= ours:
             self._agreed.add(lane_id)
         elif lane_id not in self._sightings:
-            _log.warning("the chain has used nonce %s of lane %s (%s); we have not", count - 1, lane_id, lane.role)
-            self._sightings[lane_id] = Sighting(tip.number, tip.hash, count)
+            _log.info("the chain may have used nonce %s of lane %s (%s); we have not", count - 1, lane_id, lane.role)
+            self._sightings[lane_id] = Sighting(tip.number, tip.hash, count, self._clock())
 
     def _settle(self) -> bool:
-        """Draw the conclusion from what was seen, once its block is final; forget it where the block is gone."""
+        """Draw the conclusion from what was seen, once its block is final and the count is certain.
+
+        Forget it where the block is gone, or where the ledger can account for it by now: then it was of a later block.
+        """
         settled = False
         for lane_id, seen in sorted(self._sightings.items()):
             with self._database.read() as connection:
-                block = blocks.at(connection, seen.block_number)
-            if block is not None and block.hash == seen.block_hash:
-                if not block.final:
-                    continue
-                self._led.writer(lane_id).run(partial(self._conclude, lane_id=lane_id, seen=seen))
-                settled = True
+                lane, block = lanes.by_id(connection, lane_id), blocks.at(connection, seen.block_number)
+                stands = block is not None and block.hash == seen.block_hash
+                stands = stands and nonces.accounted_for(connection, lane) < seen.count
+            if stands and not (block is not None and block.final and self._is_certain(seen)):
+                continue
+            # Before the node is asked: one that no longer has the block's state is asked of a newer one next time.
             del self._sightings[lane_id]
             self._agreed.discard(lane_id)
+            if stands:
+                count = min(seen.count, self._rpc.transaction_count(lane.address, seen.block_hash))
+                self._led.writer(lane_id).run(partial(self._conclude, lane_id=lane_id, count=count))
+                settled = True
         return settled
 
-    def _conclude(self, connection: sa.Connection, lane_id: int, seen: Sighting) -> None:
+    def _is_certain(self, seen: Sighting) -> bool:
+        """Whether an answer as of this block cannot be of the next one by now, or the one before cannot have been."""
+        return self._rpc.head_number() > seen.block_number or passed(seen.since_ms, self._clock(), nonces.MAKING_MS)
+
+    def _conclude(self, connection: sa.Connection, lane_id: int, count: int) -> None:
         recovering = chainstate.is_marked_recovery(connection)
-        examine_nonces(connection, lane_id, seen.count, recovering=recovering, now_ms=self._clock())
+        nonces.examine(connection, lane_id, count, recovering=recovering, now_ms=self._clock())
 
     # -- trouble ------------------------------------------------------------------------------
 
@@ -438,30 +449,6 @@ class Submitter:
             lanes.tell(connection, lane_id, *told, self._clock())
         if known is None or known.type is not told[0]:
             _log.warning("lane %s: %s", lane_id, told[1])
-
-
-def examine_nonces(connection: sa.Connection, lane_id: int, count: int, *, recovering: bool, now_ms: int) -> list[int]:
-    """As of a final block that was taken in, the chain has used the lane's nonces below `count`.
-
-    Those of them that none of our attempts used were used by a transaction that is not ours: a key is stolen or shared,
-    and the breaker trips. A ledger that is `recovering` and was marked as restored meets its own lost transactions like
-    that, and only learns which nonces are gone; later they may still take the doubtful ones. Their batches may be
-    signed again. Answers the nonces.
-    """
-    lane = lanes.by_id(connection, lane_id)
-    used = [*attempts.use_up(connection, lane_id, count), *range(lane.next_nonce, count)]
-    lanes.skip_to(connection, lane_id, count)
-    if not used:
-        return used
-    named = f"nonce {used[0]}" if len(used) == 1 else f"{len(used)} nonces from {used[0]} on"
-    text = f"{named} of lane {lane.role} (0x{lane.address.hex()}) used on the chain by transactions that are not ours"
-    if recovering or used[-1] < lane.doubtful_below:
-        _log.warning("%s: they were lost with what the backup lacks", text)
-        return used
-    _log.critical("%s; posting stops", text)
-    lanes.tell(connection, lane_id, TroubleType.FOREIGN_NONCE, text, now_ms)
-    breaker.trip(connection, Alarm.FOREIGN_NONCE, f"{text}: {suspicion(connection)}", now_ms)
-    return used
 
 
 def _gwei(wei: int) -> str:

@@ -10,6 +10,8 @@ from tests.bridge.posting.fake_chain import Mined
 from tests.simulation.chain import FUNDS_WEI, GWEI, Network, NetworkState, Refusal
 
 TIP_WEI = GWEI
+#: For how long, and for how many requests, a block is in the making at most.
+MAKING_MS_MAX, MAKING_REQUESTS_MAX = 500, 40
 
 
 class Node:
@@ -18,6 +20,8 @@ class Node:
     def __init__(self, network: Network, clock: Callable[[], int]) -> None:
         self.network = network
         self._clock = clock
+        self._making_until_ms = 0
+        self._making_requests = 0
         self._methods: dict[str, Callable[..., Any]] = {
             "eth_chainId": lambda: hex(31337),
             "eth_blockNumber": lambda: hex(self._head),
@@ -37,11 +41,25 @@ class Node:
 
     def request(self, method: str, *params: Any) -> Any:
         """The result of a request. Raises RpcRefused, as a client does for an error object."""
+        self._making_requests -= self._making_requests > 0
         return self._methods[method](*params)
+
+    def make_slowly(self, ms: int, requests: int) -> None:
+        """The newest block is not shown for so long or so many requests, though the newest state is that block's.
+
+        anvil answers like that for some milliseconds: of the block before, it tells the state of the one in the making.
+        """
+        self._making_until_ms = self._clock() + ms
+        self._making_requests = requests
+
+    @property
+    def is_making(self) -> bool:
+        """Whether the newest block is in the making."""
+        return self._making_requests > 0 and self._clock() < self._making_until_ms
 
     @property
     def _head(self) -> int:
-        return self.network.head
+        return self.network.head - (self.is_making and self.network.head > 0)
 
     def _shown(self) -> list[Mined]:
         return self.network.blocks[: self._head + 1]
@@ -67,6 +85,11 @@ class Node:
         if number is None:
             raise RpcRefused(-32000, "header not found", method=method)
         return number
+
+    def _stated(self, block: Any, method: str) -> int:
+        """The block whose state is told for this one: of the newest, that may be the next."""
+        number = self._known(block, method)
+        return self.network.head if number == self._head else number
 
     # -- blocks, logs, receipts -------------------------------------------------------------------
 
@@ -165,19 +188,19 @@ class Node:
             raise RpcRefused(-32000, str(why), method="eth_sendRawTransaction") from None
 
     def _count(self, address: str, block: Any) -> str:
-        sender, number = bytes.fromhex(address[2:]), self._known(block, "eth_getTransactionCount")
+        sender, number = bytes.fromhex(address[2:]), self._stated(block, "eth_getTransactionCount")
         found = self.network.blocks[number].state.nonces[sender]
         while block == "pending" and (sender, found) in self.network.pool:
             found += 1
         return hex(found)
 
     def _balance(self, address: str, block: Any) -> str:
-        state = self.network.blocks[self._known(block, "eth_getBalance")].state
+        state = self.network.blocks[self._stated(block, "eth_getBalance")].state
         assert isinstance(state, NetworkState)
         return hex(state.powers.wei.get(bytes.fromhex(address[2:]), FUNDS_WEI))
 
     def _call(self, message: dict[str, str], block: Any) -> str:
-        number = self._known(block, "eth_call")
+        number = self._stated(block, "eth_call")
         to, data = (bytes.fromhex(message[each][2:]) for each in ("to", "data"))
         return _hex(self.network.try_out(to, data, number))
 

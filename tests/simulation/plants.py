@@ -23,7 +23,7 @@ from bridge.store.holds import Hold
 from bridge.store.operations import Known
 from bridge.store.schema import account, operation
 from exchange.errors import UnknownMember
-from tests.simulation.scenario import Scenario
+from tests.simulation.scenario import MAKING, Scenario
 
 #: How often at least a planted run meets its faults.
 CRASH_ONE_IN, WIRE_ONE_IN = 20, 20
@@ -31,15 +31,19 @@ CRASH_ONE_IN, WIRE_ONE_IN = 20, 20
 
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """A mistake: what it is, how it is made, and which kinds of fault it takes to show."""
+    """A mistake: what it is, how it is made, and which kinds of fault it takes to show.
+
+    `at_once`: it shows on a chain whose blocks are final when they are made, as those of the embedded one are.
+    """
 
     told: str
     make: Callable[[], AbstractContextManager[Any]]
     needs: frozenset[str]
+    at_once: bool = False
 
     def among(self, found: Scenario) -> Scenario:
         """A run with only those faults that it takes, so that nothing else comes first."""
-        depth = max(found.final_depth, 2)
+        depth = 0 if self.at_once else max(found.final_depth, 2)
         return replace(
             found,
             kinds=self.needs,
@@ -47,7 +51,7 @@ class Plant:
             wire_one_in=min(found.wire_one_in, WIRE_ONE_IN),
             final_depth=depth,
             finality=f"depth:{depth}",
-            lazy=False,
+            lazy=self.at_once,
             processes=1,
             aims=(),
         )
@@ -151,6 +155,19 @@ def _forget_earlier_parts() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _believe_the_newest() -> Iterator[None]:
+    right = Submitter._settle
+
+    def wrong(self: Submitter) -> bool:
+        told = {seen.block_hash: seen.count for seen in self._sightings.values()}
+        with patch.object(self._rpc, "transaction_count", lambda _, block: told[block]):
+            return right(self)
+
+    with patch.object(Submitter, "_settle", wrong), patch.object(Submitter, "_is_certain", lambda *_: True):
+        yield
+
+
 PLANTS = {
     "send-before-store": Plant(
         "the signed bytes are sent before the transaction that stores them is committed",
@@ -167,6 +184,12 @@ PLANTS = {
     ),
     "any-digest": Plant(
         "a batch on the chain that nobody froze here is not looked at", _any_digest_is_ours, frozenset({"stolen key"})
+    ),
+    "believe-the-newest": Plant(
+        "how many nonces are used as of the newest block is believed at the first answer",
+        _believe_the_newest,
+        frozenset({MAKING, "crash"}),
+        at_once=True,
     ),
     "any-body": Plant(
         "a key that was used is answered without comparing what is asked", _any_body_is_the_same, frozenset()

@@ -54,6 +54,8 @@ PROCESSES = (1, 1, 1, 2, 3)
 AMONG, AMONG_SHARE = ("stall", "sleep", "kill", "hand over"), 0.7
 #: The share of seeds whose chain makes no empty blocks.
 LAZY = 0.2
+#: The share of seeds whose node tells the state of a block that it does not show yet.
+MAKING, MAKING_SHARE = "block in the making", 0.4
 #: One seed in so many restores the ledger from a backup, and one in so many has a stolen key.
 RESTORED_ONE_IN = 5
 STOLEN_ONE_IN = 25
@@ -107,6 +109,8 @@ class Scenario:
         lazy = dice.random() < LAZY
         if lazy:  # as the embedded chain is: a block is final when it is made, and none is made of nothing
             kinds -= {"reorganisation"}
+        if own.random() < MAKING_SHARE and "stolen key" not in kinds:
+            kinds.add(MAKING)
         depth = 0 if lazy else dice.choice((2, 2, 3, 5))
         return cls(
             kinds=frozenset(kinds),

@@ -43,7 +43,7 @@ ON_POSTGRES, STEPS_ON_POSTGRES = 41, 40
 #: Seeds that may be tried until a planted bug shows.
 HUNT_MAX = 4
 #: From which seed on it is looked for, where it is not the first that shows it.
-FIRST = {"forget-to-undo": 2, "void-nothing": 3, "forget-parts": 3}
+FIRST = {"forget-to-undo": 2, "void-nothing": 3, "forget-parts": 3, "believe-the-newest": 7}
 #: The invariant that each planted bug breaks first; `bug` is an assertion of the service itself.
 SHOWS = {
     "send-before-store": "T",
@@ -57,6 +57,7 @@ SHOWS = {
     "void-nothing": "K",
     "forget-parts": "O",
     "believe-empty-logs": "A",
+    "believe-the-newest": "T",
 }
 
 

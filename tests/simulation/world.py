@@ -18,12 +18,12 @@ from tests.simulation.crashes import FaultPoints, step_of
 from tests.simulation.dice import Dice, SeededIds
 from tests.simulation.ground import Ground, ground
 from tests.simulation.history import History
-from tests.simulation.node import Node
+from tests.simulation.node import MAKING_MS_MAX, MAKING_REQUESTS_MAX, Node
 from tests.simulation.oracle import Oracle, Violation
 from tests.simulation.plants import PLANTS
 from tests.simulation.process import BUSY_MAX, Clocks, Process
 from tests.simulation.processes import Processes
-from tests.simulation.scenario import Scenario
+from tests.simulation.scenario import MAKING, Scenario
 from tests.simulation.theft import THIEF
 from tests.simulation.weather import Weather
 from tests.simulation.wire import Wire
@@ -76,14 +76,15 @@ class World:
             self.scenario.crash_one_in if self.scenario.has("crash") else 0,
             self.scenario.aims,
         )
-        node = Node(self.network, lambda: self.weather.now_ms)
-        self.wire = Wire(node, self.scenario, self._dice.stream("wire"), self.points, self.history)
+        self.node = Node(self.network, lambda: self.weather.now_ms)
+        self.wire = Wire(self.node, self.scenario, self._dice.stream("wire"), self.points, self.history)
         self.clients = Clients(of, self.scenario, self._dice.stream("clients"), self.history, self.oracle)
         self.weather = Weather(of, self.network, self.scenario, self._dice.stream("weather"), self.history, self.oracle)
         self.weather.now_ms = self.history.now_ms = of.now_ms
         self.weather.under_way = self.clients.under_way
         self.step = 0
         self._turns = self._dice.stream("turns")
+        self._making = self._dice.stream("making")
         self._ledgers = of.store.copy(directory, lambda: self.weather.now_ms)
         clocks = Clocks(self.clock, lambda: self.weather.now_ms)
         dice = self._dice.stream("processes")
@@ -137,7 +138,7 @@ class World:
         """One thing happens: a process does something, or something happens to it or around it."""
         deeds = (
             *((partial(self._led, one), weight) for one, weight in self._own),
-            (self.weather.mine, 15),
+            (self._mine_under_way, 15),
             (self._change, 16),
             (self._wire, 3),
             (self._keep_or_restore, RESTORE_WEIGHT if self.scenario.has("restored ledger") else 0),
@@ -157,7 +158,7 @@ class World:
         self._pass(self._turns.randrange(STEP_MS_MAX))
         self.processes.watch()
         if self._turns.randrange(3) == 0:
-            self.weather.mine()
+            self._mine()
         asking = step_of(point).startswith(("Clients", "crowd"))
         acts = [each for each, _ in self._own if not (asking and each == self.clients.act)]
         if process.ready and process in self.processes.awake:
@@ -177,6 +178,20 @@ class World:
 
     def _note(self, process: Process, what: str, moved: bool) -> None:
         self.history.note(f"{self.step} {process.name} {what}{' moved' if moved else ''}")
+
+    def _mine(self) -> None:
+        """The network makes a block; it may be some requests before the node shows it."""
+        head = self.network.head
+        self.weather.mine()
+        if self.scenario.has(MAKING) and self.network.head > head:
+            self.history.fault(MAKING)
+            self.node.make_slowly(self._making.randint(1, MAKING_MS_MAX), self._making.randint(1, MAKING_REQUESTS_MAX))
+
+    def _mine_under_way(self) -> None:
+        """A block is made; while it is in the making, a process may ask the node."""
+        self._mine()
+        if self.node.is_making and self._making.random() < 0.5:
+            self._led(self._making.choice((self._follow, self._post)))
 
     def _change(self) -> None:
         self.weather.change(self.eyes)

@@ -15,6 +15,7 @@ from bridge.chain.events import Deposited
 from bridge.chain.finality import FinalityRule
 from bridge.chain.rpc import MinedCall, SentCall
 from bridge.posting import powers
+from bridge.posting.nonces import MAKING_MS
 from bridge.posting.recovery import RECEIPTS_ASKED_MAX, Recovering
 from bridge.posting.submitter import UNMINED_PER_LANE_MAX
 from bridge.store import accounts, attempts, batches, breaker, captures, chainstate, lanes, redemptions, swaps, wallets
@@ -705,7 +706,32 @@ def test_recover__of_a_chain_that_stands_still__ends_by_the_clock(office: Office
     office.ledger.now_ms += TIMES.longest_batch_s * 1000
     assert not office.recovery.step(), "a batch is valid until the end of its last second"
     office.ledger.now_ms += 1_000
+    assert not office.recovery.step(), "the newest block's nonces are asked twice"
+    office.ledger.now_ms += MAKING_MS
     assert office.recovery.step()
+
+
+def test_recover__of_a_node_that_tells_of_its_next_block__concludes_nothing_from_that(
+    office: Office, ann: Member
+) -> None:
+    """What ours are to use in the next block is no nonce of anybody else's."""
+    office.finality = FinalityRule.parse("depth:0")
+    office.own_chain = True
+    office.begin()
+    operation_id = office.ledger.earn(ann, 5)
+    office.poster.step()
+    office.ledger.do(chainstate.begin_recovery, "found to be behind", office.ledger.now_ms, marked=False)
+    office.recovery.examine()
+    office.chain.counts_ahead = len(office.ledger.ask(lanes.all_lanes))
+    assert not office.recovery.step()
+    office.chain.counts_ahead = 0
+    office.ledger.now_ms += MAKING_MS
+    assert not office.recovery.step(), "now it tells otherwise"
+    office.ledger.now_ms += MAKING_MS
+    assert office.recovery.step()
+    assert office.breaker is None
+    office.post()
+    assert office.states(operation_id) == ["final"]
 
 
 def test_require_over__while_recovering__refuses(office: Office, ann: Member, tmp_path: Path) -> None:

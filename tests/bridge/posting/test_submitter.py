@@ -7,7 +7,7 @@ import pytest
 
 from bridge.chain.errors import ChainUnreachable
 from bridge.chain.transactions import Fees
-from bridge.posting import calls, submitter
+from bridge.posting import calls, nonces, submitter
 from bridge.posting.submitter import (
     FUNDS_EVERY_MS,
     GWEI,
@@ -736,20 +736,6 @@ def test_step__of_later_nonces_alone__leaves_the_trouble_of_the_first(
     assert _trouble(office, air) is None
 
 
-def test_examine_nonces__of_a_ledger_that_recovers__frees_the_batch_and_trips_nothing(
-    office: Office, ann: Member, air: Program
-) -> None:
-    office.ledger.earn(ann, 5)
-    office.poster.step()
-    lane_id, now_ms = air.issuer_lane_id, office.ledger.now_ms
-    used = office.ledger.do(submitter.examine_nonces, lane_id, 3, recovering=True, now_ms=now_ms)
-    assert used == [0, 1, 2]
-    assert office.breaker is None
-    assert _status(office, air).next_nonce == 3
-    assert office.ledger.ask(attempts.next_unsigned, office.ledger.stream(air).id) is not None
-    assert office.ledger.do(submitter.examine_nonces, lane_id, 3, recovering=True, now_ms=now_ms) == []
-
-
 def test_step__where_ours_was_mined_a_moment_ago__makes_nothing_of_nonce_too_low(
     office: Office, ann: Member, air: Program
 ) -> None:
@@ -778,7 +764,7 @@ def test_step__of_a_batch_that_lost_its_nonce_before_one_that_kept_its_own__diss
     office.chain.mine(office.chain.foreign(_address(office, air)))
     office.mine(2)
     office.ledger.do(lanes.skip_to, air.issuer_lane_id, 2)
-    office.ledger.do(submitter.examine_nonces, air.issuer_lane_id, 1, recovering=True, now_ms=office.ledger.now_ms)
+    office.ledger.do(nonces.examine, air.issuer_lane_id, 1, recovering=True, now_ms=office.ledger.now_ms)
     kept = [_batch_of(office, one).id for one in (first, second)]
     office.ledger.now_ms += (BATCH_LIFE_S + 1) * 1000
     office.poster.step()

@@ -1,0 +1,112 @@
+"""Nonces: what the chain says is used, and not by us; and what a node says that is just making its next block."""
+
+import pytest
+
+from bridge.chain.errors import RpcRefused
+from bridge.chain.finality import FinalityRule
+from bridge.chain.rpc import BlockId
+from bridge.posting import nonces
+from bridge.posting.nonces import MAKING_MS
+from bridge.store import attempts, lanes
+from bridge.store.lanes import Lane
+from bridge.store.members import Member
+from bridge.store.programs import Program
+from tests.bridge.posting.conftest import Office
+
+
+def _lane(office: Office, program: Program) -> Lane:
+    return office.ledger.ask(lanes.by_id, program.issuer_lane_id)
+
+
+def test_examine__of_a_ledger_that_recovers__frees_the_batch_and_trips_nothing(
+    office: Office, ann: Member, air: Program
+) -> None:
+    office.ledger.earn(ann, 5)
+    office.poster.step()
+    lane_id, now_ms = air.issuer_lane_id, office.ledger.now_ms
+    used = office.ledger.do(nonces.examine, lane_id, 3, recovering=True, now_ms=now_ms)
+    assert used == [0, 1, 2]
+    assert office.breaker is None
+    assert _lane(office, air).next_nonce == 3
+    assert office.ledger.ask(attempts.next_unsigned, office.ledger.stream(air).id) is not None
+    assert office.ledger.do(nonces.examine, lane_id, 3, recovering=True, now_ms=now_ms) == []
+
+
+def test_accounted_for__of_nonces_that_wait__ends_before_the_first_of_them(
+    office: Office, ann: Member, air: Program
+) -> None:
+    for amount in (5, 7):
+        assert office.ledger.ask(nonces.accounted_for, _lane(office, air)) == _lane(office, air).next_nonce
+        office.ledger.earn(ann, amount)
+        office.poster.step()
+        assert office.ledger.ask(nonces.accounted_for, _lane(office, air)) == _lane(office, air).next_nonce - 1
+        office.mine()
+    assert _lane(office, air).next_nonce == 2
+
+
+def _is_doubted(office: Office, program: Program) -> bool:
+    """Whether nothing may be signed on the program's lane."""
+    return not office.ledger.ask(office.submitter.has_room, program.issuer_lane_id)
+
+
+@pytest.fixture
+def told(office: Office, ann: Member, air: Program) -> str:
+    """An earn that waits to be mined, of which the node told as if it were; the operation's id. Blocks are final."""
+    office.finality = FinalityRule.parse("depth:0")
+    operation_id = office.ledger.earn(ann, 5)
+    office.poster.step()
+    office.begin()
+    office.ledger.earn(ann, 7)
+    office.chain.counts_ahead = 1
+    office.poster.step()
+    assert office.chain.counts_ahead == 0 and _is_doubted(office, air)
+    return operation_id
+
+
+def test_step__where_the_node_told_of_its_next_block__takes_no_nonce_of_ours_for_anothers(
+    office: Office, told: str, air: Program
+) -> None:
+    for _ in range(3):
+        office.poster.step()
+    assert office.breaker is None and _is_doubted(office, air), "nothing is concluded from one answer"
+    office.ledger.now_ms += MAKING_MS
+    for _ in range(2):
+        office.poster.step()
+    assert office.breaker is None and not _is_doubted(office, air), "the second tells that it was none"
+    office.post()
+    assert office.states(told) == ["final"]
+
+
+def test_step__once_that_next_block_is_taken_in__goes_on_at_once(office: Office, told: str, air: Program) -> None:
+    office.chain.mine()
+    office.follow()
+    for _ in range(2):
+        office.poster.step()
+    assert office.breaker is None and not _is_doubted(office, air)
+    assert office.states(told) == ["final"]
+
+
+def test_step__where_the_node_lost_the_state_it_told_of__asks_of_a_newer_block(
+    office: Office, told: str, air: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a lane could never be used again."""
+    known, gone = office.chain.transaction_count, office.chain.block("latest")
+    assert gone is not None
+
+    def forget(address: bytes, block: BlockId = "latest") -> int:
+        if block == gone.hash:
+            raise RpcRefused(-32000, "missing trie node", method="eth_getTransactionCount")
+        return known(address, block)
+
+    monkeypatch.setattr(office.chain, "transaction_count", forget)
+    waiting = dict(office.chain.mempool)
+    office.chain.mempool.clear()
+    office.mine()
+    office.chain.mempool |= waiting
+    with pytest.raises(RpcRefused):
+        office.poster.step()
+    for _ in range(2):
+        office.poster.step()
+    assert office.breaker is None and not _is_doubted(office, air)
+    office.post()
+    assert office.states(told) == ["final"]
