@@ -69,6 +69,8 @@ RECURSION_MAX = 1000
 DEPLOY_WAIT_S = 600
 #: How long a start rests before it asks a node again that refused to say how far the chain is.
 EXAMINE_REST_S = 0.5
+#: How often it asks at most: while receipts are missing, and then until it is sure.
+EXAMINED_MAX = RECEIPTS_ASKED_MAX + 4
 #: How often a start with an embedded chain tries to lead: for longer than the lease of one that was killed counts.
 CHAIN_TRIES_MAX = 20
 
@@ -417,8 +419,8 @@ def _require_chain(leadership: Leadership) -> None:
 
 
 def _examine(recovery: Recovery) -> None:
-    """Find out whether the ledger must recover; a node that lags behind its own blocks is asked again for a while."""
-    for _ in range(RECEIPTS_ASKED_MAX):
+    """Find out whether the ledger must recover; a node is asked again for a while until that is certain."""
+    for _ in range(EXAMINED_MAX):
         try:
             recovery.examine()
         except RpcRefused as refusal:

@@ -21,6 +21,7 @@ is sent was in the ledger before.
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import gt
 
 import sqlalchemy as sa
 
@@ -78,6 +79,8 @@ class Recovery:
         self._missed = 0
         #: the nonces that were used as of a block, as the node told while it was the newest; and when
         self._told: tuple[bytes, list[int], int] | None = None
+        #: when the chain was first found to be ahead
+        self._found_ms: int | None = None
         self.active = False
 
     def require_over(self) -> None:
@@ -88,7 +91,8 @@ class Recovery:
     def examine(self) -> None:
         """Find out whether the ledger must recover. To be called before anything is accepted, again where it raises.
 
-        Raises ChainError: also, at most RECEIPTS_ASKED_MAX times, where the node lacks a receipt that would tell.
+        Raises ChainError: also, at most RECEIPTS_ASKED_MAX times, where the node lacks a receipt that would tell, and
+        for a second where the chain is found to be ahead: a node that makes its next block may tell of that one.
         """
         reason = self._found() if self.look() is None else None
         if reason is not None:
@@ -118,13 +122,15 @@ class Recovery:
             return False
         with self._database.read() as connection:
             final, of_lanes = blocks.newest_final(connection), lanes.all_lanes(connection)
+            known = [nonces.accounted_for(connection, lane) for lane in of_lanes]
         if final is None or final.number < under_way.until_block:
             return False
         if not (self._own_chain or self._is_stale(under_way, final)):
             return False
         head = self._rpc.head_number()
         used = [(lane, self._rpc.transaction_count(lane.address, final.hash)) for lane in of_lanes]
-        if head <= final.number and not self._was_told_before(final, [count for _, count in used]):
+        counts = [count for _, count in used]
+        if any(map(gt, counts, known)) and head <= final.number and not self._was_told_before(final, counts):
             return False
         if self._may_come(used):
             return False
@@ -190,7 +196,12 @@ class Recovery:
         if seen is None:
             return None
         with self._database.read() as connection:
-            return self._ahead(connection, seen)
+            reason = self._ahead(connection, seen)
+        now_ms = self._clock()
+        self._found_ms = None if reason is None else now_ms if self._found_ms is None else self._found_ms
+        if self._found_ms is not None and not passed(self._found_ms, now_ms, nonces.MAKING_MS):
+            raise RpcRefused(0, f"{reason}; it is asked once more", method="eth_call")
+        return reason
 
     def _ask(self) -> _Seen | None:
         """How far the chain is with what this ledger knows of; None before the ledger is bound to it."""

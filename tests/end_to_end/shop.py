@@ -9,10 +9,10 @@ from bridge.client import Client
 from bridge.demo.events import Period, Purchase, read_purchases
 from tests.end_to_end.running import ServiceProcess, until
 
-PURCHASES = 900
+PURCHASES = 300
 WORKERS = 4
 CENTS_PER_POINT = 100
-BULK_ITEMS = 50
+BULK_ITEMS = 25
 
 
 @dataclass(frozen=True)

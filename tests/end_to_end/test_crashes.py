@@ -83,7 +83,7 @@ def test_chain__when_killed_in_the_middle_of_a_replay__then_the_service_brings_i
 def test_service_and_chain__when_both_are_killed__then_the_chain_is_rebuilt_block_for_block(
     service: ServiceProcess,
 ) -> None:
-    shop = open_shop(service, 500)
+    shop = open_shop(service, 120)
     with service.client(shop.key) as client:
         replay(client, shop)
     service.wait_until_quiet()
@@ -101,7 +101,7 @@ def test_service_and_chain__when_both_are_killed__then_the_chain_is_rebuilt_bloc
 def test_chain__when_its_files_are_gone__then_it_is_rebuilt_from_the_ledgers_journal(
     service: ServiceProcess, wiped: str
 ) -> None:
-    shop = open_shop(service, 200)
+    shop = open_shop(service, 60)
     with service.client(shop.key) as client:
         replay(client, shop)
     service.wait_until_quiet()

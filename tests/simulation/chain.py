@@ -115,6 +115,8 @@ class Network(FakeChain):
         self.short: list[int] = [0]
         self.where: dict[bytes, int] = {}
         self.final_number = 0
+        #: whether no block becomes final for now
+        self.finality_waits = False
         #: whether a transaction reverts for no reason that anybody could know before
         self.revert_in = 0
         #: every version of terms that was ever adopted
@@ -219,8 +221,14 @@ class Network(FakeChain):
         self._count(self._making, 1)
         self.where |= dict.fromkeys(mined.block.transactions, number)
         self._forget_used(mined.state)
-        self.final_number = max(self.final_number, self.head - self.final_depth)
+        if not self.finality_waits:
+            self.finalise_from_now_on()
         return mined.block
+
+    def finalise_from_now_on(self) -> None:
+        """All blocks that are deep enough are final, and so will others be."""
+        self.finality_waits = False
+        self.final_number = max(self.final_number, self.head - self.final_depth)
 
     def fork(self, depth: int, forgotten: Iterable[int] = ()) -> list[Transaction]:
         """The newest blocks are no longer canonical. Answers what the node does not put back into its mempool.

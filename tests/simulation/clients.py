@@ -15,11 +15,12 @@ from bridge.store.quotes import Quote, QuoteRequest
 from exchange.errors import IdempotencyKeyReused, SarrafError
 from tests.bridge.store.ledgers import FIRMNESS
 from tests.simulation import asking
+from tests.simulation.crashes import step_of
 from tests.simulation.ground import POOR, Ground
 from tests.simulation.history import History
 from tests.simulation.oracle import Oracle
 from tests.simulation.process import Process
-from tests.simulation.request import EARNS, REDEMPTIONS, Request
+from tests.simulation.request import EARNS, REDEMPTIONS, TAKING, Request
 from tests.simulation.scenario import Scenario
 
 #: Requests of one bulk call, and requests that meet in one transaction.
@@ -40,6 +41,8 @@ LATELY = 6
 REGULAR = 0.4
 #: How often what was taken back in part is taken back again.
 AGAIN = 0.4
+#: How much more often something is asked at whose steps the run's crashes are aimed.
+AIMED_WEIGHT = 8
 #: What a request comes to whose subject was refused itself when it was asked for again.
 NOTHING_TO_ASK_ABOUT = "nothing-to-ask-about"
 
@@ -59,8 +62,8 @@ class Clients:
         self._oracle = oracle
         self._offers: list[Quote] = []
         #: who asks more than others in this run
-        poor = [one for one in ground.members if one.member_number == POOR]
-        self._regular = dice.choice([*ground.members, *poor * 3])
+        self._poor = [one for one in ground.members if one.member_number == POOR]
+        self._regular = dice.choice([*ground.members, *self._poor * 3])
         self._programs = {one.id: one for one in ground.programs}
         self._makers: Sequence[tuple[Maker, int]] = (
             (self._earn, 4),
@@ -73,14 +76,17 @@ class Clients:
             (self._change, 2),
             (self._cancellation, 2),
             (self._reversal, 6),
+            (self._regret, 5),
             (self._proposal, 2),
             (self._decision, 3),
         )
+        self._weights = [weight + AIMED_WEIGHT * self._is_aimed_at(one) for one, weight in self._makers]
 
     def act(self, process: Process) -> None:
         """One of the partners does something."""
         deeds = (self._ask_new, self._quote, self._swap, self._bulk, self._crowd, self._retry, self._clash)
-        chosen = self._dice.choices(deeds, (36, 8, 8, 1, 3, 4, 2))[0]
+        weights = (36, 8, 8, 1 + 3 * self._is_aimed_at(self._bulk), 3, 4, 2 + 3 * self._is_aimed_at(self._clash))
+        chosen = self._dice.choices(deeds, weights)[0]
         with suppress(Recovering):  # who asks meanwhile comes again
             chosen(process)
 
@@ -110,7 +116,13 @@ class Clients:
             self._send(process, one)
 
     def _chosen(self) -> Maker:
-        return self._dice.choices([each for each, _ in self._makers], [weight for _, weight in self._makers])[0]
+        return self._dice.choices([each for each, _ in self._makers], self._weights)[0]
+
+    def _is_aimed_at(self, deed: Callable[..., object]) -> bool:
+        """Whether the run's crashes are aimed at what this asks; who decides approves or rejects."""
+        steps = {step_of(point) for point, _ in self._scenario.aims}
+        named = ("_approval", "_rejection") if deed == self._decision else (deed.__name__,)
+        return any(f"Clients.{name}" in steps or f"Clients.{name.removeprefix('_')}" in steps for name in named)
 
     def _quote(self, process: Process) -> None:
         """An offer, straight or through other programs."""
@@ -316,6 +328,19 @@ class Clients:
         part = self._dice.randint(1, of.points)
         points = self._dice.choice((None, part, part, part, of.points, of.points + part))
         return asking.reversal(of, self._key(), points)
+
+    def _regret(self) -> Request:
+        """One who has nothing earns, spends all of it, and then the earn is taken back: what is gone is owed."""
+        who = self._dice.choice(self._poor)
+        program = self._programs[who.program_id]
+        theirs = [one for one in self.requests if one.member_id == who.id and one.operation_id is not None]
+        gone = {one.of for one in theirs if one.kind == "reversal"}
+        last = next((at for at, one in enumerate(theirs) if one.kind == "earn" and one not in gone), None)
+        if last is None:
+            return asking.earn(program, who, self._key(), self._points())
+        if all(one.kind not in TAKING for one in theirs[last:]):
+            return asking.redemption(program, who, self._key(), theirs[last].points)
+        return asking.reversal(theirs[last], self._key(), None)
 
     def _proposal(self) -> Request:
         who = self._member()

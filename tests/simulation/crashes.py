@@ -31,7 +31,9 @@ STEPS = (
     "Follower._next_guarded",
     "Follower._undo",
     "Keeper._do",
+    "Leadership._give_back",
     "Leadership._take",
+    "Leadership.renew",
     "Poster._advance",
     "Poster._dissolve_stream",
     "Poster._dissolve_unsigned",
@@ -43,6 +45,11 @@ STEPS = (
     "Submitter._outbid",
     "Submitter._write_trouble",
     "crowd",
+)
+#: Steps that a run takes so often that its crashes are aimed at a later one too.
+COMMON = frozenset(
+    {"Clients.earn", "Clients.redemption", "Follower._next_guarded", "Leadership.renew", "Poster._advance"}
+    | {"Submitter._note", "eth_sendRawTransaction"}
 )
 SEND = "eth_sendRawTransaction"
 #: Where a process may end.

@@ -75,6 +75,8 @@ class Processes:
     def watch(self, *, every: bool = False) -> None:
         """The loops of the leases go round, in most of those that are awake."""
         for one in self.awake:
+            if one not in self.all:
+                continue  # it ended while another stood still
             if every or len(self.all) == 1 or self._dice.random() < WATCHED:
                 self.guarded(one, lambda process=one: self._watch(process))  # type: ignore[misc]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.faults.answers import Kind
-from tests.simulation.crashes import POINTS, step_of
+from tests.simulation.crashes import COMMON, POINTS, step_of
 
 #: What can go wrong, by kind.
 WIRE = (
@@ -37,18 +37,28 @@ KINDS = (*(each.value.replace("-", " ") for each in WIRE), *CHAIN, *ADMINS, *OUR
 _ELSEWHERE = {"dropped transaction", "late transaction", Kind.OLD_HEAD.value.replace("-", " "), "late request"}
 #: What happens together with a theft: nothing that could take the thief's transaction away.
 BESIDE_THEFT = ("crash", "crash", "restored ledger", "lost client answer", "lose answer", "reverted transaction")
+#: Blocks become final later, and without another block.
+LATE_FINALITY, LATE_SHARE = "late finality", 0.2
+#: Steps that are taken only where no empty blocks are made, and such that only one of several processes takes.
+_OF_LAZY, _OF_SEVERAL = {"Poster._sign_once", "Poster._tick"}, {"Leadership._give_back"}
 #: What it takes to come to steps that are seldom taken.
 NEEDS = {
+    "Follower._finalise": LATE_FINALITY,
     "Follower._undo": "reorganisation",
+    "Leadership._give_back": "hand over",
     "Recovery.examine": "restored ledger",
     "Recovery.step": "restored ledger",
     "Submitter._outbid": "base fee spike",
     "Submitter._write_trouble": "empty signer",
     "Poster._dissolve_stream": "dropped transaction",
     "Poster._dissolve_unsigned": "pause",
+    "Poster._sign_once": "reverted transaction",
+    "Poster._tick": "reverted transaction",
 }
-#: Points that one seed aims its crashes at, and how much more often at a seldom one.
-AIMS, RARE_WEIGHT = 6, 3
+#: Points that one seed aims its crashes at, and how much more often at those to which no run comes many times.
+AIMS, RARE_WEIGHT = 8, 4
+#: The share of seeds in which processes crash.
+CRASHING = 0.7
 #: How many processes a run has, and what goes wrong where there are several.
 PROCESSES = (1, 1, 1, 2, 3)
 AMONG, AMONG_SHARE = ("stall", "sleep", "kill", "hand over"), 0.7
@@ -100,24 +110,29 @@ class Scenario:
         if dice.randrange(STOLEN_ONE_IN) == 0:
             kinds = {"stolen key", *(kind for kind in BESIDE_THEFT if dice.random() < 0.5)}
         own = Random(dice.random())  # more points to aim at change nothing else of a seed
+        if own.random() < CRASHING and "stolen key" not in kinds:
+            kinds.add("crash")
         aims = _aims(own) if "crash" in kinds else ()
+        aimed = {step_of(point) for point, _ in aims}
         if "stolen key" not in kinds:
-            kinds |= {NEEDS[each] for point, _ in aims if (each := step_of(point)) in NEEDS}
-        processes = own.choice(PROCESSES)
+            kinds |= {NEEDS[each] for each in aimed if each in NEEDS}
+        processes = own.choice([one for one in PROCESSES if one > 1] if aimed & _OF_SEVERAL else PROCESSES)
         if processes > 1 and "stolen key" not in kinds:
             kinds |= {each for each in AMONG if own.random() < AMONG_SHARE}
-        lazy = dice.random() < LAZY
+        lazy = dice.random() < LAZY or bool(aimed & _OF_LAZY and LATE_FINALITY not in kinds)
         if lazy:  # as the embedded chain is: a block is final when it is made, and none is made of nothing
-            kinds -= {"reorganisation"}
+            kinds -= {"reorganisation", LATE_FINALITY}
         if own.random() < MAKING_SHARE and "stolen key" not in kinds:
             kinds.add(MAKING)
+        if own.random() < LATE_SHARE and "stolen key" not in kinds and not lazy:
+            kinds.add(LATE_FINALITY)
         depth = 0 if lazy else dice.choice((2, 2, 3, 5))
         return cls(
             kinds=frozenset(kinds),
             wire_one_in=dice.choice((20, 50, 150)),
             crash_one_in=dice.choice((20, 60, 150)),
             final_depth=depth,
-            finality=dice.choice((f"depth:{depth}", "finalized")),
+            finality=dice.choice((f"depth:{depth}" if LATE_FINALITY not in kinds else "finalized", "finalized")),
             entries_max=dice.choice((3, 8, 30)),
             batch_life_s=dice.choice((20, 60, 120)),
             linger_ms=dice.choice((0, 0, 2_000)),
@@ -130,9 +145,9 @@ class Scenario:
 
 def _aims(dice: Random) -> tuple[tuple[str, int], ...]:
     """A few points, the seldom ones more often than others, and at which visit of each the process ends."""
-    weights = [RARE_WEIGHT if step_of(point) in NEEDS else 1 for point in POINTS]
+    weights = [1 if step_of(point) in COMMON else RARE_WEIGHT for point in POINTS]
     chosen = dict.fromkeys(dice.choices(POINTS, weights, k=AIMS))
-    return tuple((point, 1 if step_of(point) in NEEDS else dice.choice((1, 2, 4, 8))) for point in chosen)
+    return tuple((point, dice.choice((1, 2, 4, 8)) if step_of(point) in COMMON else 1) for point in chosen)
 
 
 #: Nothing goes wrong at all.

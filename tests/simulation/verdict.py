@@ -209,7 +209,7 @@ class Verdict:
             tag = repayments.repayment_tag(one.program.id, one.tag)
             effects = self._done.pop(tag, [])
             moved = -sum(each.change for each in effects)
-            if {each.kind for each in effects} - {EntryKind.REVERSAL} or moved > one.points:
+            if {each.kind for each in effects} - {EntryKind.REVERSAL} or moved > self._most(one):
                 raise Violation("O", f"behind {_told(one)} a debt was paid off by {effects}")
             if {each.reference for each in effects} - self._reckoning.references(one.member_id):
                 raise Violation("O", f"behind {_told(one)} another member's points were taken")
@@ -217,6 +217,10 @@ class Verdict:
         for who, points in paid.items():
             if points > owed[who]:
                 raise Violation("O", f"member {who} paid off {points} at the most {owed[who]} of which were owed")
+
+    def _most(self, one: Request) -> int:
+        """So many points a request brings at most: a pending earn may have been changed."""
+        return max(one.points, *(each.points for each in self._requests if each.kind == "change" and each.of is one), 0)
 
     def _set_reversals_of_the_unknown_aside(self) -> None:
         """What was about an earn that a lost ledger had changed: the partner cannot ask about it any more."""

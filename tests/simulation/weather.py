@@ -15,7 +15,7 @@ from tests.simulation.ground import PRICE_MICRO, RATIOS, WIDE, Ground
 from tests.simulation.history import History
 from tests.simulation.oracle import Oracle
 from tests.simulation.reckoning import CREDIT_WIDE_MICRO
-from tests.simulation.scenario import Scenario
+from tests.simulation.scenario import LATE_FINALITY, Scenario
 from tests.simulation.theft import stolen_post
 from tests.simulation.transaction import read
 
@@ -52,6 +52,7 @@ class Weather:
             "base fee spike": self._spike,
             "empty signer": self._empty_signer,
             "reverted transaction": self._revert,
+            LATE_FINALITY: self._delay_finality,
             "pause": self._pause,
             "lowered limit": self._lower_limit,
             "lowered cap": self._lower_cap,
@@ -85,6 +86,7 @@ class Weather:
         self.skew_ms = 0
         self._network.base_fee_wei = GWEI
         self._network.revert_in = 0
+        self._network.finalise_from_now_on()
         for program in self._ground.programs:
             self._decide(kind="pause", token=program.deployed_token, on=False)
             self._decide(kind="credit", token=program.deployed_token, micro=CREDIT_WIDE_MICRO)
@@ -152,6 +154,14 @@ class Weather:
     def _revert(self, _: Database) -> None:
         self._network.revert_in = 1
         self._history.fault("reverted transaction")
+
+    def _delay_finality(self, _: Database) -> None:
+        """No block becomes final for a while; then some do, without another block."""
+        if self._network.finality_waits:
+            self._network.finalise_from_now_on()
+        else:
+            self._history.fault(LATE_FINALITY)
+            self._network.finality_waits = True
 
     def _pause(self, _: Database) -> None:
         token = self._token()

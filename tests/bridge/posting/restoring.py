@@ -7,8 +7,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from bridge.bootstrap import EXAMINE_REST_S, EXAMINED_MAX
 from bridge.chain.errors import RpcRefused
-from bridge.posting.recovery import RECEIPTS_ASKED_MAX
 from bridge.store import chainstate, lots
 from bridge.store.chainstate import Recovery
 from bridge.store.postgres import PostgresDatabase
@@ -79,11 +79,12 @@ def recover(office: Office) -> Recovery:
 
 
 def examine(office: Office) -> None:
-    """The start's question, put again as long as the node lacks receipts."""
-    for _ in range(RECEIPTS_ASKED_MAX):
+    """The start's question, put again until the answer is certain."""
+    for _ in range(EXAMINED_MAX):
         with suppress(RpcRefused):
             office.recovery.examine()
             return
+        office.ledger.now_ms += int(EXAMINE_REST_S * 1000)
     office.recovery.examine()
 
 

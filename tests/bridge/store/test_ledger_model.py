@@ -785,7 +785,7 @@ def populated(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("machine", "examples"), [(LedgerMachine, 12), (CapriciousMachine, 6)], ids=["honest chain", "capricious chain"]
+    ("machine", "examples"), [(LedgerMachine, 8), (CapriciousMachine, 4)], ids=["honest chain", "capricious chain"]
 )
 def test_ledger__whatever_is_asked_and_however_the_chain_takes_it__agrees_with_the_chain(
     machine: type[LedgerMachine], examples: int, populated: Path, tmp_path: Path
