@@ -59,7 +59,7 @@ def rates_of(terms: Terms, situation: Situation) -> list[Fraction]:
     return [Fraction(total, amount) for amount, total in totals.items() if total <= room_into]
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(rich_terms(), situations, st.integers(0, 12))
 def test_best_rate__against_every_amount_in_a_situation__is_never_exceeded(
     terms: Terms, situation: Situation, now: int
@@ -68,7 +68,7 @@ def test_best_rate__against_every_amount_in_a_situation__is_never_exceeded(
     assert all(rate <= best_rate(terms, now) for rate in rates_of(terms, later))
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(rich_terms(), situations, st.integers(0, 400))
 def test_best_rate__with_little_work_allowed__is_coarser_and_still_never_exceeded(
     terms: Terms, situation: Situation, work_max: int

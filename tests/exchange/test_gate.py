@@ -118,7 +118,7 @@ class Markets(RuleBasedStateMachine):
         assert_holds(self.gate)
 
 
-Markets.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+Markets.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestMarkets = Markets.TestCase
 
 

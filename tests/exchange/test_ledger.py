@@ -395,5 +395,5 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.balance.swappable <= self.balance.posted
 
 
-LedgerMachine.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+LedgerMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 TestLedger = LedgerMachine.TestCase

@@ -13,7 +13,7 @@ from bridge.settings import Settings
 from exchange.points import POINTS_MAX
 
 from .trio import Trio, make_trio
-from .world import CUSTOMER_POINTS, CUSTOMERS, Caller, Customer, Description, World, hasty_clock, listening, until
+from .world import CUSTOMER_POINTS, CUSTOMERS, Caller, Customer, Description, World, hasty_clock, listening
 
 #: As much as one amount can be, and all of it again a second later.
 NO_LIMIT = {"issuance": {"capacity": POINTS_MAX, "refill_per_second": POINTS_MAX}}
@@ -46,7 +46,7 @@ def trio(world: World) -> Trio:
 
 
 def _populate(world: World) -> None:
-    until(lambda: world.operator.get("/v1/status").json()["chain"]["exchange"] is not None)
+    world.until(lambda: world.operator.get("/v1/status").json()["chain"]["exchange"] is not None)
     ids = [
         world.create("Coffee", "BEAN", 30),
         world.create("Airline", "MILE"),

@@ -224,6 +224,13 @@ class World:
         assert self.customers, "the tests need a larger pool: raise CUSTOMERS"
         return self.customers.pop()
 
+    def until(self, condition: Callable[[], Answer]) -> Answer:
+        """The first true answer of `condition`; where there is none, what the service says of itself is told."""
+        try:
+            return until(condition)
+        except AssertionError as late:
+            raise AssertionError(f"{late}: {self.http.get('/readyz').text}") from late
+
     def caller(self, key: str | None) -> Caller:
         """A caller under another key."""
         return Caller(self.http, self.operator.description, key)
@@ -251,14 +258,14 @@ class World:
 
     def program(self, program_id: str) -> Program:
         """The program, once its token is on the chain."""
-        until(lambda: self.operator.get(f"/v1/programs/{program_id}").json()["state"] == "active")
+        self.until(lambda: self.operator.get(f"/v1/programs/{program_id}").json()["state"] == "active")
         symbol = self.operator.get(f"/v1/programs/{program_id}").json()["symbol"]
         return Program(program_id, symbol, self.http, self.operator.description, self.key(program_id)["key"])
 
     def terms_in(self, terms_id: str, state: str) -> dict[str, Any]:
         """The terms, once they are in this state."""
         path = f"/v1/terms/{terms_id}"
-        until(lambda: self.operator.get(path).json()["state"] == state)
+        self.until(lambda: self.operator.get(path).json()["state"] == state)
         found: dict[str, Any] = self.operator.get(path).json()
         return found
 
@@ -277,14 +284,14 @@ class World:
         terms_id = response.json()["id"]
         self.terms_in(terms_id, "proposed")
         assert destination.post(f"/v1/terms/{terms_id}/consent").status_code == 202
-        until(lambda: self.operator.get(f"/v1/terms/{terms_id}").json()["state"] != "consenting")
+        self.until(lambda: self.operator.get(f"/v1/terms/{terms_id}").json()["state"] != "consenting")
         found: dict[str, Any] = self.operator.get(f"/v1/terms/{terms_id}").json()
         return found
 
     def final(self, operation_id: str) -> dict[str, Any]:
         """The operation, once it is final."""
         path = f"/v1/operations/{operation_id}"
-        until(lambda: self.operator.get(path).json()["state"] == "final")
+        self.until(lambda: self.operator.get(path).json()["state"] == "final")
         found: dict[str, Any] = self.operator.get(path).json()
         return found
 
@@ -295,7 +302,7 @@ class World:
             posting = self.operator.get("/v1/status").json()["posting"]
             return posting["accepted_waiting"] == posting["batches_in_flight"] == 0
 
-        until(still)
+        self.until(still)
 
     def ledger(self) -> dict[str, list[Any]]:
         """Every row of every table."""

@@ -246,7 +246,7 @@ def _by_expiry(connection: sa.Connection, who: Member) -> Counter[int]:
 
 
 @settings(
-    max_examples=15,
+    max_examples=10,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
