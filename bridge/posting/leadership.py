@@ -7,12 +7,12 @@ life gives up by itself; one that was asleep for so long, and does not know it y
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from bridge.posting.clock import Clock, steady_clock
 from bridge.store import leases
 from bridge.store.database import Database
 from bridge.store.leases import LIFE_MS, Fenced, Grant, Held
@@ -26,11 +26,6 @@ UNLED_MS_MAX = 3 * LIFE_MS
 NAMED_MAX = 10
 
 _log = logging.getLogger(__name__)
-
-
-def steady_clock() -> int:
-    """Milliseconds that are not set back or forward; they go on while a process is stopped."""
-    return time.monotonic_ns() // 1_000_000
 
 
 class Leadership:
@@ -48,7 +43,7 @@ class Leadership:
         holder: str,
         alone: bool,
         wants: bool = True,
-        steady: Callable[[], int] = steady_clock,
+        steady: Clock = steady_clock,
     ) -> None:
         self._database = database
         self._writer = writer

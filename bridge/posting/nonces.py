@@ -13,7 +13,7 @@ from bridge.store import attempts, breaker, lanes
 from bridge.store.breaker import Alarm
 from bridge.store.lanes import Lane, TroubleType
 
-#: Longer than a node takes to make a block: two answers that far apart are not both of a block in the making.
+#: Longer than a node takes to make a block: two answers that far apart, as of one block, are not both of the next.
 MAKING_MS = 1_000
 
 _log = logging.getLogger(__name__)

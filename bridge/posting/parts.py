@@ -4,13 +4,14 @@ What they remember begins empty then, exactly as after a start: another process 
 """
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bridge.chain.finality import FinalityRule
 from bridge.chain.keystore import Keystore
 from bridge.chain.rpc import Rpc
-from bridge.posting.clock import Clock
+from bridge.posting.clock import Clock, steady_clock
 from bridge.posting.fenced import FencedWriter, LedLanes
 from bridge.posting.follower import Follower
 from bridge.posting.keeper import Keeper
@@ -67,6 +68,9 @@ class Parts:
     journal: bool
     own_chain: bool
     guard: threading.Lock
+    steady: Clock = steady_clock
+    #: how a part waits for so many seconds
+    rest: Callable[[float], object] = time.sleep
     #: shared by all terms: what was found stays found
     findings: Findings = field(default_factory=Findings)
 
@@ -83,7 +87,12 @@ class Parts:
             guard=self.guard,
         )
         recovery = Recovery(
-            database=self.database, writer=writer, rpc=self.rpc, clock=self.clock, own_chain=self.own_chain
+            database=self.database,
+            writer=writer,
+            rpc=self.rpc,
+            clock=self.clock,
+            own_chain=self.own_chain,
+            steady=self.steady,
         )
         return Following(follower, recovery)
 
@@ -95,6 +104,7 @@ class Parts:
             rpc=self.rpc,
             clock=self.clock,
             found=self.findings,
+            rest=self.rest,
         )
 
     def keeper(self, grant: Grant) -> Keeper:
@@ -113,6 +123,7 @@ class Parts:
             clock=self.clock,
             chain_id=self.chain_id,
             rules=self.rules,
+            steady=self.steady,
         )
         return Poster(
             database=self.database, led=led, rpc=self.rpc, submitter=submitter, clock=self.clock, pace=self.pace

@@ -7,7 +7,8 @@ It goes on all the time: what was moved is compared as soon as it is final, ever
 """
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,6 +17,7 @@ from bridge.chain.errors import ChainUnreachable
 from bridge.chain.rpc import Rpc
 from bridge.posting.clock import Clock, passed
 from bridge.posting.fenced import Writer
+from bridge.posting.nonces import MAKING_MS
 from bridge.store import accounts, audit, blocks, breaker, chainstate
 from bridge.store.audit import Books, HeldAccount, Settlement
 from bridge.store.blocks import KnownBlock
@@ -28,8 +30,8 @@ from exchange.errors import Unavailable
 DIFFERING_NAMED_MAX = 100
 #: How often everything is compared, whether it was moved or not.
 WHOLE_EVERY_MS = 300_000
-#: How often a difference is looked at before it counts. A node that makes the next block meanwhile may answer of that
-#: one (anvil does, for a moment), and what really differs differs at each look.
+#: How often a difference is looked at before it counts, at the newest block a while apart. A node that makes the next
+#: block meanwhile may answer of that one (anvil does, for a moment), and what really differs differs at each look.
 LOOKS_MAX = 3
 
 _log = logging.getLogger(__name__)
@@ -89,6 +91,8 @@ class Report:
     settlements: list[Settlement]
     checked_ms: int
     duration_ms: int
+    #: whether the chain had another block above this one before it was asked, so that it cannot have told of the next
+    certain: bool
 
     @property
     def positions_sum(self) -> int:
@@ -129,13 +133,21 @@ class Reconciler:
     """Audits on demand, and by itself, step by step; several of one process can share their findings."""
 
     def __init__(
-        self, *, database: Database, writer: Writer, rpc: Rpc, clock: Clock, found: Findings | None = None
+        self,
+        *,
+        database: Database,
+        writer: Writer,
+        rpc: Rpc,
+        clock: Clock,
+        found: Findings | None = None,
+        rest: Callable[[float], object] = time.sleep,
     ) -> None:
         self._database = database
         self._writer = writer
         self._rpc = rpc
         self._clock = clock
         self._found = found or Findings()
+        self._rest = rest
 
     @property
     def last(self) -> Report | None:
@@ -188,6 +200,8 @@ class Reconciler:
         for _ in range(LOOKS_MAX - 1):
             if report.is_equal:
                 break
+            if not report.certain:
+                self._rest(MAKING_MS / 1000)
             report = self._look(program_id, since)
         return report
 
@@ -210,12 +224,14 @@ class Reconciler:
         with self._database.read() as connection:
             snapshot = audit.snapshot(connection, since)
             deployment = chainstate.get(connection)
+        head = self._rpc.head_number()
         if snapshot is None or deployment is None or deployment.exchange is None:
             raise NothingToAudit("no block is final yet; ask again shortly")
         chosen = [one for one in snapshot.books if program_id in (None, one.program.id)]
         verdicts = [self._verdict(one, deployment.exchange, snapshot.block) for one in chosen if one.program.token]
         self._require_still_there(snapshot.block)
-        return Report(snapshot.block, verdicts, snapshot.settlements, self._clock(), self._clock() - began_ms)
+        now_ms, certain = self._clock(), head > snapshot.block.number
+        return Report(snapshot.block, verdicts, snapshot.settlements, now_ms, now_ms - began_ms, certain)
 
     def _verdict(self, books: Books, exchange: bytes, block: KnownBlock) -> ProgramVerdict:
         token = books.program.token

@@ -29,7 +29,7 @@ from bridge.chain import contracts
 from bridge.chain.errors import RpcRefused
 from bridge.chain.rpc import Block, BlockId, Rpc
 from bridge.posting import nonces
-from bridge.posting.clock import Clock, passed
+from bridge.posting.clock import Clock, steady_clock
 from bridge.posting.fenced import Writer
 from bridge.posting.submitter import UNMINED_PER_LANE_MAX
 from bridge.store import attempts, batches, blocks, chainstate, lanes, streams
@@ -56,11 +56,15 @@ class Recovering(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What the chain said at its head `at`: transactions of each signer, by address; batches of each stream, by id."""
+    """What the chain said as of `at`: transactions of each signer, by address; batches of each stream, by id.
+
+    `above`: it had another block above that one before it was asked, so it cannot have told of the next.
+    """
 
     at: Block
     sent: Mapping[bytes, int]
     posted: Mapping[int, int]
+    above: bool
 
 
 class Recovery:
@@ -69,18 +73,28 @@ class Recovery:
     `own_chain`: all transactions that wait to be mined wait in this one node, as in the embedded chain.
     """
 
-    def __init__(self, *, database: Database, writer: Writer, rpc: Rpc, clock: Clock, own_chain: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        writer: Writer,
+        rpc: Rpc,
+        clock: Clock,
+        own_chain: bool = False,
+        steady: Clock = steady_clock,
+    ) -> None:
         self._database = database
         self._writer = writer
         self._rpc = rpc
         self._clock = clock
         self._own_chain = own_chain
+        self._steady = steady
         #: how often receipts were missing that must come, or that are of what is not ours
         self._missed = 0
-        #: the nonces that were used as of a block, as the node told while it was the newest; and when
-        self._told: tuple[bytes, list[int], int] | None = None
-        #: when the chain was first found to be ahead
-        self._found_ms: int | None = None
+        #: how many nonces are used as of the newest block, as the node told, and since when it tells that
+        self._told: tuple[list[int], int] | None = None
+        #: as of which block the chain was first found to be ahead, and when
+        self._doubted: tuple[Block, int] | None = None
         self.active = False
 
     def require_over(self) -> None:
@@ -130,7 +144,7 @@ class Recovery:
         head = self._rpc.head_number()
         used = [(lane, self._rpc.transaction_count(lane.address, final.hash)) for lane in of_lanes]
         counts = [count for _, count in used]
-        if any(map(gt, counts, known)) and head <= final.number and not self._was_told_before(final, counts):
+        if any(map(gt, counts, known)) and head <= final.number and not self._were_told_before(counts):
             return False
         if self._may_come(used):
             return False
@@ -146,13 +160,12 @@ class Recovery:
         )
         return True
 
-    def _was_told_before(self, newest: KnownBlock, counts: list[int]) -> bool:
-        """Whether the node told the same of its newest block long enough ago; see `nonces`."""
-        now_ms = self._clock()
-        if self._told is None or self._told[:2] != (newest.hash, counts):
-            self._told = newest.hash, counts, now_ms
-            return False
-        return passed(self._told[2], now_ms, nonces.MAKING_MS)
+    def _were_told_before(self, counts: list[int]) -> bool:
+        """Whether the node has told the same of its newest block for long enough; see `nonces`."""
+        now_ms = self._steady()
+        if self._told is None or self._told[0] != counts:
+            self._told = counts, now_ms
+        return now_ms - self._told[1] >= nonces.MAKING_MS
 
     def _end(self, connection: sa.Connection, used: Sequence[tuple[Lane, int]]) -> chainstate.Recovery:
         marked = chainstate.is_marked_recovery(connection)
@@ -197,11 +210,14 @@ class Recovery:
             return None
         with self._database.read() as connection:
             reason = self._ahead(connection, seen)
-        now_ms = self._clock()
-        self._found_ms = None if reason is None else now_ms if self._found_ms is None else self._found_ms
-        if self._found_ms is not None and not passed(self._found_ms, now_ms, nonces.MAKING_MS):
-            raise RpcRefused(0, f"{reason}; it is asked once more", method="eth_call")
-        return reason
+        now_ms = self._steady()
+        if reason is None:
+            self._doubted = None
+        elif self._doubted is None or self._doubted[0].hash != seen.at.hash:
+            self._doubted = seen.at, now_ms
+        if self._doubted is None or seen.above or now_ms - self._doubted[1] >= nonces.MAKING_MS:
+            return reason
+        raise RpcRefused(0, f"{reason}; it is asked once more", method="eth_call")
 
     def _ask(self) -> _Seen | None:
         """How far the chain is with what this ledger knows of; None before the ledger is bound to it."""
@@ -213,14 +229,21 @@ class Recovery:
             of = [] if deployment.exchange is None else streams.posting(connection)
             asked = [_question(connection, deployment.exchange, one) for one in of if deployment.exchange is not None]
         head = self._rpc.head_number()
-        at = self._rpc.block(head)
+        at = self._doubted_below(head) or self._rpc.block(head)
         if at is None:  # another node behind the same address, which lags
             raise RpcRefused(0, f"the node lost block {head}", method="eth_getBlockByNumber")
         sent = {one: self._rpc.transaction_count(one, "pending") for one in addresses}
-        answers = self._rpc.call_many(asked, head)
+        answers = self._rpc.call_many(asked, at.number)
         # A contract that is not there yet at this block answers nothing.
         posted = {one.id: contracts.decode_uint(told) if told else 0 for one, told in zip(of, answers, strict=True)}
-        return _Seen(at, sent, posted)
+        return _Seen(at, sent, posted, above=at.number < head)
+
+    def _doubted_below(self, head: int) -> Block | None:
+        """The block as of which the chain was found to be ahead, if it has another above it by now."""
+        if self._doubted is None or self._doubted[0].number >= head:
+            return None
+        again = self._rpc.block(self._doubted[0].number)
+        return again if again is not None and again.hash == self._doubted[0].hash else None
 
     def _ahead(self, connection: sa.Connection, seen: _Seen) -> str | None:
         """What the chain had, or was about to have, that this ledger cannot know of; or None."""

@@ -13,8 +13,9 @@ from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from bridge.chain.errors import ChainError
+from bridge.posting.clock import steady_clock
 from bridge.posting.hub import Hub
-from bridge.posting.leadership import Leadership, steady_clock
+from bridge.posting.leadership import Leadership
 from bridge.posting.parts import Following, Parts
 from bridge.posting.recovery import Recovery
 from bridge.store.leases import CHAIN, KEEPER, Fenced

@@ -7,7 +7,7 @@ must survive is in the ledger; what is remembered here only saves questions, and
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import groupby
 
@@ -19,7 +19,7 @@ from bridge.chain.messages import Meaning, meaning_of
 from bridge.chain.rpc import Rpc
 from bridge.chain.transactions import FeeMarket, Fees, TransactionFields, fee_market
 from bridge.posting import nonces
-from bridge.posting.clock import Clock, passed
+from bridge.posting.clock import Clock, passed, steady_clock
 from bridge.posting.fenced import Lanes
 from bridge.posting.turns import Turns
 from bridge.store import attempts, batches, blocks, chainstate, lanes, outcomes
@@ -78,12 +78,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """As of this block the chain had used `count` nonces of a lane, more than the ledger could account for."""
+    """As of this block the chain had used `count` nonces of a lane, more than the ledger could account for.
+
+    `certain`: it said so twice; `since_ms`, by the steady clock, is when it first did.
+    """
 
     block_number: int
     block_hash: bytes
     count: int
     since_ms: int
+    certain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,7 @@ class Submitter:
         clock: Clock,
         chain_id: int,
         rules: FeeRules,
+        steady: Clock = steady_clock,
     ) -> None:
         self._database = database
         self._led = led
@@ -119,6 +124,7 @@ class Submitter:
         self._clock = clock
         self._chain_id = chain_id
         self._rules = rules
+        self._steady = steady
         #: lanes of which the chain has been found to know no more than the ledger
         self._agreed: set[int] = set()
         self._sightings: dict[int, Sighting] = {}
@@ -214,7 +220,14 @@ class Submitter:
         Answers whether anything was done. Raises ChainError at the first lane where the chain fails; the next step
         begins behind that one.
         """
-        done = self._settle()
+        try:
+            settled = self._settle()
+        except ChainError:
+            self._serve_all(of_lanes)  # nobody waits for what the chain does not tell of another lane
+            raise
+        return self._serve_all(of_lanes) or settled
+
+    def _serve_all(self, of_lanes: Collection[int] | None) -> bool:
         with self._database.read() as connection:
             waiting = attempts.unmined(connection)
             tip = blocks.tip(connection)
@@ -232,7 +245,7 @@ class Submitter:
             assert tip is not None, "lanes are made only once the ledger is bound to a chain"
             return self._serve(of_id[lane_id], by_lane[lane_id], tip, market)
 
-        return self._turns.serve(served | (troubles.keys() - by_lane.keys()), serve) or done
+        return self._turns.serve(served | (troubles.keys() - by_lane.keys()), serve)
 
     def _serve(self, lane: Lane, waiting: Sequence[Attempt], tip: KnownBlock, market: Callable[[], FeeMarket]) -> bool:
         """Send what is due of one lane, in the order of its nonces; first replace what is stuck.
@@ -371,34 +384,54 @@ class Submitter:
         if count <= ours:
             self._agreed.add(lane_id)
         elif lane_id not in self._sightings:
-            _log.info("the chain may have used nonce %s of lane %s (%s); we have not", count - 1, lane_id, lane.role)
-            self._sightings[lane_id] = Sighting(tip.number, tip.hash, count, self._clock())
+            self._sightings[lane_id] = Sighting(tip.number, tip.hash, count, self._steady())
 
     def _settle(self) -> bool:
-        """Draw the conclusion from what was seen, once its block is final and the count is certain.
+        """Draw the conclusion from what was seen, once it is certain and its block is final.
 
         Forget it where the block is gone, or where the ledger can account for it by now: then it was of a later block.
+        Raises ChainError.
         """
         settled = False
         for lane_id, seen in sorted(self._sightings.items()):
             with self._database.read() as connection:
                 lane, block = lanes.by_id(connection, lane_id), blocks.at(connection, seen.block_number)
-                stands = block is not None and block.hash == seen.block_hash
-                stands = stands and nonces.accounted_for(connection, lane) < seen.count
-            if stands and not (block is not None and block.final and self._is_certain(seen)):
-                continue
-            # Before the node is asked: one that no longer has the block's state is asked of a newer one next time.
-            del self._sightings[lane_id]
-            self._agreed.discard(lane_id)
-            if stands:
-                count = min(seen.count, self._rpc.transaction_count(lane.address, seen.block_hash))
-                self._led.writer(lane_id).run(partial(self._conclude, lane_id=lane_id, count=count))
+                known = nonces.accounted_for(connection, lane)
+            if block is None or block.hash != seen.block_hash or seen.count <= known:
+                self._forget(lane_id)
+            elif (sure := self._made_certain(lane, seen, known)) is not None and block.final:
+                self._led.writer(lane_id).run(partial(self._conclude, lane_id=lane_id, count=sure.count))
+                self._forget(lane_id)
                 settled = True
         return settled
 
-    def _is_certain(self, seen: Sighting) -> bool:
-        """Whether an answer as of this block cannot be of the next one by now, or the one before cannot have been."""
-        return self._rpc.head_number() > seen.block_number or passed(seen.since_ms, self._clock(), nonces.MAKING_MS)
+    def _forget(self, lane_id: int) -> None:
+        """The chain is asked of the lane anew, as of a newer block."""
+        del self._sightings[lane_id]
+        self._agreed.discard(lane_id)
+
+    def _made_certain(self, lane: Lane, seen: Sighting, known: int) -> Sighting | None:
+        """Put the same question again once the answer is sure to be of this block, or that before must have been.
+
+        That is soon, while nodes still have the block's state; when it is final they may not. Answers the sighting once
+        it is certain. Raises ChainError.
+        """
+        if seen.certain:
+            return seen
+        above = self._rpc.head_number() > seen.block_number
+        if not above and self._steady() - seen.since_ms < nonces.MAKING_MS:
+            return None
+        try:
+            count = min(seen.count, self._rpc.transaction_count(lane.address, seen.block_hash))
+        except ChainError:
+            self._forget(lane.id)
+            raise
+        if count <= known:
+            self._forget(lane.id)
+            return None
+        _log.warning("the chain has used nonce %s of lane %s (%s); we have not", count - 1, lane.id, lane.role)
+        sure = self._sightings[lane.id] = replace(seen, count=count, certain=True)
+        return sure
 
     def _conclude(self, connection: sa.Connection, lane_id: int, count: int) -> None:
         recovering = chainstate.is_marked_recovery(connection)

@@ -52,6 +52,10 @@ class Node:
         self._making_until_ms = self._clock() + ms
         self._making_requests = requests
 
+    def make_known(self) -> None:
+        """No block is in the making any more."""
+        self._making_requests = 0
+
     @property
     def is_making(self) -> bool:
         """Whether the newest block is in the making."""

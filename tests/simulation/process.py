@@ -61,7 +61,12 @@ class Process:
         self.ready = False
         self.until_ms = 0
         self.recovery = Recovery(
-            database=database, writer=self.writer, rpc=wire, clock=clocks.service, own_chain=scenario.own_chain
+            database=database,
+            writer=self.writer,
+            rpc=wire,
+            clock=clocks.service,
+            own_chain=scenario.own_chain,
+            steady=clocks.steady,
         )
         self.leadership = Leadership(
             database=database,
@@ -83,9 +88,16 @@ class Process:
             journal=True,
             own_chain=scenario.own_chain,
             guard=threading.Lock(),
+            steady=clocks.steady,
+            rest=lambda _: wire.make_blocks_known(),
         )
         self.reconciler = Reconciler(
-            database=database, writer=self.writer, rpc=wire, clock=clocks.service, found=self._parts.findings
+            database=database,
+            writer=self.writer,
+            rpc=wire,
+            clock=clocks.service,
+            found=self._parts.findings,
+            rest=self._parts.rest,
         )
         leading = self.leadership
         self._following = Seat(lambda: leading.grant(CHAIN), lambda term: self._parts.following(_held(term)))

@@ -55,6 +55,8 @@ class Wire(FaultyRpc):
         super().__init__(self.faults, by_request(node))
         self.faults.random = dice
         self._points = points
+        #: no block is in the making any more: so it is after a while
+        self.make_blocks_known = node.make_known
         self._dice = dice
         for kind in WIRE:
             if scenario.has(named(kind)):

@@ -62,6 +62,7 @@ class Office:
             clock=lambda: self.ledger.now_ms,
             chain_id=31337,
             rules=self.rules,
+            steady=lambda: self.ledger.now_ms,
         )
         self.poster = Poster(
             database=self.ledger.database,
@@ -72,7 +73,11 @@ class Office:
             pace=Pace(LINGER_MS, BATCH_LIFE_S),
         )
         self.reconciler = Reconciler(
-            database=self.ledger.database, writer=self.writer, rpc=self.chain, clock=lambda: self.ledger.now_ms
+            database=self.ledger.database,
+            writer=self.writer,
+            rpc=self.chain,
+            clock=lambda: self.ledger.now_ms,
+            rest=self._rest,
         )
         self.recovery = Recovery(
             database=self.ledger.database,
@@ -80,6 +85,7 @@ class Office:
             rpc=self.chain,
             clock=lambda: self.ledger.now_ms,
             own_chain=self.own_chain,
+            steady=lambda: self.ledger.now_ms,
         )
         self.keeper = Keeper(
             database=self.ledger.database, writer=self.writer, clock=lambda: self.ledger.now_ms, most=KEPT_MAX
@@ -88,6 +94,10 @@ class Office:
     @property
     def breaker(self) -> str | None:
         return self.ledger.ask(breaker.reason)
+
+    def _rest(self, seconds: float) -> None:
+        self.ledger.now_ms += int(seconds * 1000)
+        self.chain.counts_ahead = 0
 
     def mine(self, blocks: int = 1) -> None:
         """Blocks with all that was sent, taken in."""

@@ -5,8 +5,9 @@ import pytest
 from bridge.chain.errors import RpcRefused
 from bridge.chain.finality import FinalityRule
 from bridge.chain.rpc import BlockId
-from bridge.posting import nonces
+from bridge.posting import calls, nonces
 from bridge.posting.nonces import MAKING_MS
+from bridge.posting.submitter import RESEND_AFTER_MS
 from bridge.store import attempts, lanes
 from bridge.store.lanes import Lane
 from bridge.store.members import Member
@@ -84,6 +85,54 @@ def test_step__once_that_next_block_is_taken_in__goes_on_at_once(office: Office,
         office.poster.step()
     assert office.breaker is None and not _is_doubted(office, air)
     assert office.states(told) == ["final"]
+
+
+def test_step__where_the_second_answer_is_of_the_next_block__names_only_what_both_say(
+    office: Office, ann: Member, air: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours under the next nonce is the next to be mined, and must not be taken for the thief's."""
+    monkeypatch.setattr(calls, "POST_ENTRIES_MAX", 1)
+    office.finality = FinalityRule.parse("depth:0")
+    office.begin()
+    for amount in (5, 7):
+        office.ledger.earn(ann, amount)
+    office.poster.step()
+    office.chain.mine(office.chain.foreign(_lane(office, air).address))
+    office.follow()
+    office.ledger.now_ms += RESEND_AFTER_MS
+    office.poster.step()
+    office.ledger.now_ms += MAKING_MS
+    office.chain.counts_ahead = 1
+    office.poster.step()
+    assert office.chain.counts_ahead == 0
+    assert office.breaker is not None and "nonce 0 of lane" in office.breaker
+    assert [one.nonce for one in office.ledger.ask(attempts.unmined)] == [1]
+
+
+def test_step__of_a_theft_whose_state_is_gone_when_it_is_final__still_trips_the_breaker(
+    office: Office, ann: Member, air: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.ledger.earn(ann, 5)
+    office.poster.step()
+    office.chain.mine(office.chain.foreign(_lane(office, air).address))
+    office.follow()
+    seen, known = office.chain.block("latest"), office.chain.transaction_count
+    assert seen is not None
+    office.ledger.now_ms += RESEND_AFTER_MS
+    office.poster.step()
+    office.ledger.now_ms += MAKING_MS
+    office.poster.step()
+
+    def forget(address: bytes, block: BlockId = "latest") -> int:
+        if block == seen.hash:
+            raise RpcRefused(-32000, "missing trie node", method="eth_getTransactionCount")
+        return known(address, block)
+
+    monkeypatch.setattr(office.chain, "transaction_count", forget)
+    assert office.breaker is None
+    office.mine(2)
+    office.poster.step()
+    assert office.breaker is not None and "nonce 0 of lane" in office.breaker
 
 
 def test_step__where_the_node_lost_the_state_it_told_of__asks_of_a_newer_block(

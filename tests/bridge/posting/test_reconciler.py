@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from bridge.chain.errors import ChainUnreachable
+from bridge.chain.finality import FinalityRule
+from bridge.posting.nonces import MAKING_MS
 from bridge.posting.reconciler import WHOLE_EVERY_MS, NothingToAudit, Report
 from bridge.store import blocks, breaker
 from bridge.store.breaker import Alarm
@@ -208,3 +210,35 @@ def test_audit__where_the_node_answers_once_of_the_block_it_is_making__is_no_dif
     monkeypatch.setattr(swapped.chain, "call_many", too_new)
     assert swapped.reconciler.audit().differences == 0
     assert looks[0] != len(swapped.chain.blocks) - 1, "the first answer was of another block"
+
+
+def test_reconcile__while_the_node_makes_a_block__waits_for_it_before_a_difference_counts(
+    office: Office, ann: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it is asked meanwhile, it answers of that block, and says that the one before is its newest."""
+    office.finality = FinalityRule.parse("depth:0")
+    office.begin()
+    office.ledger.earn(ann, 5)
+    office.post()
+    office.ledger.earn(ann, 7)
+    office.poster.step()
+    office.chain.shown = office.chain.head_number()
+    office.chain.mine()
+    making, rests = [True], []
+    answer = office.chain.call_many
+
+    def of_the_next(asked: Any, number: Any) -> list[bytes]:
+        if not making:
+            return answer(asked, number)
+        with monkeypatch.context() as shown:
+            shown.setattr(office.chain, "shown", None)
+            return answer(asked, number + 1)
+
+    def rest(seconds: float) -> None:
+        rests.append(seconds)
+        making.clear()
+
+    monkeypatch.setattr(office.chain, "call_many", of_the_next)
+    monkeypatch.setattr(office.reconciler, "_rest", rest)
+    assert office.reconciler.reconcile().differences == 0
+    assert (rests, office.breaker) == ([MAKING_MS / 1000], None)

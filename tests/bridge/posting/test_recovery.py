@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -711,6 +712,24 @@ def test_recover__of_a_chain_that_stands_still__ends_by_the_clock(office: Office
     assert office.recovery.step()
 
 
+def test_recover__on_a_chain_whose_newest_block_changes_every_second__still_ends(
+    office: Office, ann: Member, tmp_path: Path
+) -> None:
+    """Its newest block is final at once, so never the same for as long as it takes to be sure."""
+    office.finality = FinalityRule.parse("depth:0")
+    office.begin()
+    with lost(office, tmp_path):
+        office.ledger.earn(ann, 5, "lost")
+        office.post()
+    office.recovery.examine()
+    office.ledger.now_ms += (TIMES.longest_batch_s + 1) * 1000
+    for _ in range(4):
+        office.mine()
+        if office.recovery.step():
+            break
+    assert not office.recovery.active
+
+
 def test_recover__of_a_node_that_tells_of_its_next_block__concludes_nothing_from_that(
     office: Office, ann: Member
 ) -> None:
@@ -900,6 +919,27 @@ def test_examine__where_the_chain_refused_ours_or_never_had_it__recovers(
     office.begin()
     examine(office)
     assert office.recovery.active
+
+
+def test_examine__where_another_block_is_above_by_now__asks_as_of_the_one_that_was_doubted(
+    office: Office, ann: Member, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with lost(office, tmp_path, marked=False):
+        office.ledger.earn(ann, 5, "lost")
+        office.post()
+    known, asked_of = office.chain.call_many, []
+
+    def call_many(asked: Any, number: Any) -> list[bytes]:
+        asked_of.append(number)
+        return known(asked, number)
+
+    monkeypatch.setattr(office.chain, "call_many", call_many)
+    with pytest.raises(RpcRefused, match="it is asked once more"):
+        office.recovery.examine()
+    office.chain.mine()
+    office.recovery.examine()
+    assert office.recovery.active
+    assert asked_of == [office.chain.head_number() - 1] * 2
 
 
 def test_examine__of_a_node_that_tells_of_its_next_block__asks_again_before_it_recovers(
