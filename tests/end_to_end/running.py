@@ -133,9 +133,16 @@ class ServiceProcess:
 
     def kill_chain(self) -> int:
         """kill -9 of the embedded chain; answers the process id that it had."""
-        pid = self.chain_pid()
-        os.kill(pid, signal.SIGKILL)
-        return pid
+
+        def killed() -> int | None:
+            pid = self.chain_pid()
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:  # it was one that rebuilds the chain, and is done with that
+                return None
+            return pid
+
+        return until(killed, "an embedded chain is killed")
 
     def chain_pid(self) -> int:
         """The process id of the embedded chain: the service's only child that is an anvil."""

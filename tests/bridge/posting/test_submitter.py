@@ -8,6 +8,7 @@ import pytest
 from bridge.chain.errors import ChainUnreachable
 from bridge.chain.transactions import Fees
 from bridge.posting import calls, nonces, submitter
+from bridge.posting.fenced import LedLanes
 from bridge.posting.submitter import (
     FUNDS_EVERY_MS,
     GWEI,
@@ -789,3 +790,24 @@ def test_sign__of_a_batch_that_has_a_nonce__is_refused_by_the_database(office: O
     sign()
     with pytest.raises(Exception, match=r"UNIQUE|duplicate key"):
         sign()
+
+
+def test_step__of_lanes_that_another_process_leads__sends_nothing_of_theirs(
+    office: Office, ann: Member, air: Program, box: Program
+) -> None:
+    office.ledger.earn(ann, 5)
+    office.ledger.earn(office.ledger.member(box, "ben"), 7)
+    office.poster.step()
+    office.chain.mempool.clear()
+    sent = len(office.chain.sent)
+    office.submitter._led = LedLanes({air.issuer_lane_id: office.writer})
+    office.ledger.now_ms += RESEND_AFTER_MS
+    assert office.submitter.step()
+    assert [json.loads(raw)["from"] for raw in office.chain.sent[sent:]] == [_address(office, air).hex()]
+
+
+def test_step__of_a_lane_in_trouble_that_has_nothing_to_send__has_nothing_more_to_do(
+    office: Office, air: Program
+) -> None:
+    office.ledger.do(lanes.tell, air.issuer_lane_id, TroubleType.FOREIGN_NONCE, "a stranger", office.ledger.now_ms)
+    assert not office.submitter.step(), "else its loop would never rest"
