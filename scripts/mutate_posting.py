@@ -55,7 +55,7 @@ MODULES: Final[dict[str, list[str]]] = {
     "bridge/posting/submitter.py": [f"{_POSTING}{name}.py" for name in ("submitter", "nonces", "poster")],
     "bridge/posting/nonces.py": [f"{_POSTING}{name}.py" for name in ("nonces", "submitter", "recovery")],
     "bridge/posting/poster.py": [
-        *(f"{_POSTING}{name}.py" for name in ("poster", "submitter", "room", "paths", "holders")),
+        *(f"{_POSTING}{name}.py" for name in ("poster", "submitter", "room", "paths", "holders", "recovery")),
     ],
     "exchange/ledger.py": ["tests/exchange/test_ledger.py"],
     "exchange/lots.py": ["tests/exchange/test_lots.py"],

@@ -87,8 +87,9 @@ def test_step__once_that_next_block_is_taken_in__goes_on_at_once(office: Office,
     assert office.states(told) == ["final"]
 
 
-def test_step__where_the_second_answer_is_of_the_next_block__names_only_what_both_say(
-    office: Office, ann: Member, air: Program, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("hasty", ["first", "second"])
+def test_step__where_one_of_two_answers_is_of_the_next_block__names_only_what_both_say(
+    office: Office, ann: Member, air: Program, monkeypatch: pytest.MonkeyPatch, hasty: str
 ) -> None:
     """Ours under the next nonce is the next to be mined, and must not be taken for the thief's."""
     monkeypatch.setattr(calls, "POST_ENTRIES_MAX", 1)
@@ -100,13 +101,25 @@ def test_step__where_the_second_answer_is_of_the_next_block__names_only_what_bot
     office.chain.mine(office.chain.foreign(_lane(office, air).address))
     office.follow()
     office.ledger.now_ms += RESEND_AFTER_MS
+    office.chain.counts_ahead = hasty == "first"
     office.poster.step()
+    assert office.chain.counts_ahead == 0
     office.ledger.now_ms += MAKING_MS
-    office.chain.counts_ahead = 1
+    office.chain.counts_ahead = hasty == "second"
     office.poster.step()
     assert office.chain.counts_ahead == 0
     assert office.breaker is not None and "nonce 0 of lane" in office.breaker
     assert [one.nonce for one in office.ledger.ask(attempts.unmined)] == [1]
+
+
+def test_step__where_another_block_is_above__is_certain_at_once(office: Office, told: str, air: Program) -> None:
+    waiting = dict(office.chain.mempool)
+    office.chain.mempool.clear()
+    office.chain.mine()
+    office.chain.mempool |= waiting
+    for _ in range(2):
+        office.poster.step()
+    assert not _is_doubted(office, air) and office.states(told) == ["submitted"]
 
 
 def test_step__of_a_theft_whose_state_is_gone_when_it_is_final__still_trips_the_breaker(
