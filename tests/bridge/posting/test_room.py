@@ -492,3 +492,26 @@ def test_step__of_expiry_that_is_frozen_when_the_limit_is_lowered__gives_way_to_
         _pass(office, 60)
         office.settle()
     assert _posted(office, *expiries) == 2
+
+
+def test_step__of_what_finds_no_room_after_expiry_gave_way__waits_too(
+    office: Office, ann: Member, air: Program
+) -> None:
+    (expiry,) = _expire(office, air, 20)
+    office.chain.paused = {air.deployed_token}
+    office.ledger.earn(ann, 30)
+    office.poster.step()
+    assert _batch_of(office, expiry).sequence == 2, "frozen while nothing goes"
+    redeemed = office.ledger.redeem(ann, 25)
+    office.chain.paused = set()
+    office.mine()
+    _limit(office, air, Limit.REDEMPTION, capacity=30, refill=1)
+    office.chain.state.levels[air.deployed_token, Limit.REDEMPTION] = (5, office.ledger.now_ms // 1000)
+    sent = len(office.chain.sent)
+    _pass(office, 1)
+    office.poster.step()
+    assert len(office.chain.sent) == sent, "the chain would refuse it"
+    assert _throttled(office, redeemed) is not None and office.states(expiry) == ["accepted"]
+    _pass(office, 60)
+    office.settle()
+    assert office.states(redeemed) == ["final"]
