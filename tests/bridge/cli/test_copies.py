@@ -90,7 +90,7 @@ def rebuilt(*, differences: int = 0, breaker: str | None = None, left_out: bool 
     key = FoundKey(bytes(20), 0)
     skipped = [LeftOut(TOKEN, "CAR", "its issuer 0xcc is no key of this keystore")] if left_out else []
     found = FoundExchange(TOKEN, 1, bytes(32), 9, Times(0, 0, 0, 0, 0), key, key, key, [], skipped)
-    report = Report(KnownBlock(9, bytes(32), bytes(32), 1, True), [], [], 0, 0)
+    report = Report(KnownBlock(9, bytes(32), bytes(32), 1, True), [], [], 0, 0, certain=True)
     learnt = Recovery(1, "rebuilt", True, 9, 0, None, None, None, None, None)
     only = [Posted(TOKEN, b"12345", points) for points in range(differences)]
     compared = Comparison(Sides(7, only, []), Sides(2, [], []), Sides(1, [], []))
