@@ -193,11 +193,20 @@ def mutate(module: str, deadline: float) -> None:
                 break
             except subprocess.TimeoutExpired:
                 if monotonic() > deadline:
-                    process.send_signal(signal.SIGINT)
-                    process.wait(STOP_SECONDS_MAX)
+                    _stop(process)
                     return
     if code != 0:
         raise ToolError(f"mutmut stopped, see {copy / 'log'}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End mutmut, which has written down what it tested so far; in the middle of a mutant it may not listen."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(STOP_SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _prepare(copy: Path, module: str) -> None:
