@@ -811,3 +811,15 @@ def test_step__of_a_lane_in_trouble_that_has_nothing_to_send__has_nothing_more_t
 ) -> None:
     office.ledger.do(lanes.tell, air.issuer_lane_id, TroubleType.FOREIGN_NONCE, "a stranger", office.ledger.now_ms)
     assert not office.submitter.step(), "else its loop would never rest"
+
+
+def test_step__of_the_lanes_that_it_is_told__sends_nothing_of_others(office: Office, ann: Member, box: Program) -> None:
+    """While posting is stopped these are the guardians' lanes."""
+    office.ledger.earn(ann, 5)
+    office.ledger.earn(office.ledger.member(box, "ben"), 7)
+    office.poster.step()
+    office.chain.mempool.clear()
+    sent = len(office.chain.sent)
+    office.ledger.now_ms += RESEND_AFTER_MS
+    assert office.submitter.step({box.issuer_lane_id})
+    assert [json.loads(raw)["from"] for raw in office.chain.sent[sent:]] == [_address(office, box).hex()]
