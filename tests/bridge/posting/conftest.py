@@ -97,7 +97,6 @@ class Office:
 
     def _rest(self, seconds: float) -> None:
         self.ledger.now_ms += int(seconds * 1000)
-        self.chain.counts_ahead = 0
 
     def mine(self, blocks: int = 1) -> None:
         """Blocks with all that was sent, taken in."""
@@ -105,6 +104,13 @@ class Office:
             self.ledger.now_ms += 1_000
             self.chain.mine()
         self.follow()
+
+    def pass_over(self, blocks: int = 1) -> None:
+        """Blocks that hold nothing of ours."""
+        waiting = dict(self.chain.mempool)
+        self.chain.mempool.clear()
+        self.mine(blocks)
+        self.chain.mempool |= waiting
 
     def follow(self) -> None:
         while self.follower.step():

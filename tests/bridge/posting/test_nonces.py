@@ -50,6 +50,18 @@ def _is_doubted(office: Office, program: Program) -> bool:
     return not office.ledger.ask(office.submitter.has_room, program.issuer_lane_id)
 
 
+def _forget_state(office: Office, block_hash: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node no longer has the state of this block."""
+    known = office.chain.transaction_count
+
+    def answer(address: bytes, block: BlockId = "latest") -> int:
+        if block == block_hash:
+            raise RpcRefused(-32000, "missing trie node", method="eth_getTransactionCount")
+        return known(address, block)
+
+    monkeypatch.setattr(office.chain, "transaction_count", answer)
+
+
 @pytest.fixture
 def told(office: Office, ann: Member, air: Program) -> str:
     """An earn that waits to be mined, of which the node told as if it were; the operation's id. Blocks are final."""
@@ -115,7 +127,7 @@ def test_step__where_one_of_two_answers_is_of_the_next_block__names_only_what_bo
 def test_step__where_another_block_is_above__is_certain_at_once(office: Office, told: str, air: Program) -> None:
     waiting = dict(office.chain.mempool)
     office.chain.mempool.clear()
-    office.chain.mine()
+    office.chain.mine()  # while no time goes by
     office.chain.mempool |= waiting
     for _ in range(2):
         office.poster.step()
@@ -129,19 +141,13 @@ def test_step__of_a_theft_whose_state_is_gone_when_it_is_final__still_trips_the_
     office.poster.step()
     office.chain.mine(office.chain.foreign(_lane(office, air).address))
     office.follow()
-    seen, known = office.chain.block("latest"), office.chain.transaction_count
+    seen = office.chain.block("latest")
     assert seen is not None
     office.ledger.now_ms += RESEND_AFTER_MS
     office.poster.step()
     office.ledger.now_ms += MAKING_MS
     office.poster.step()
-
-    def forget(address: bytes, block: BlockId = "latest") -> int:
-        if block == seen.hash:
-            raise RpcRefused(-32000, "missing trie node", method="eth_getTransactionCount")
-        return known(address, block)
-
-    monkeypatch.setattr(office.chain, "transaction_count", forget)
+    _forget_state(office, seen.hash, monkeypatch)
     assert office.breaker is None
     office.mine(2)
     office.poster.step()
@@ -152,19 +158,10 @@ def test_step__where_the_node_lost_the_state_it_told_of__asks_of_a_newer_block(
     office: Office, told: str, air: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a lane could never be used again."""
-    known, gone = office.chain.transaction_count, office.chain.block("latest")
+    gone = office.chain.block("latest")
     assert gone is not None
-
-    def forget(address: bytes, block: BlockId = "latest") -> int:
-        if block == gone.hash:
-            raise RpcRefused(-32000, "missing trie node", method="eth_getTransactionCount")
-        return known(address, block)
-
-    monkeypatch.setattr(office.chain, "transaction_count", forget)
-    waiting = dict(office.chain.mempool)
-    office.chain.mempool.clear()
-    office.mine()
-    office.chain.mempool |= waiting
+    _forget_state(office, gone.hash, monkeypatch)
+    office.pass_over()
     with pytest.raises(RpcRefused):
         office.poster.step()
     for _ in range(2):

@@ -67,14 +67,6 @@ def _address(office: Office, program: Program) -> bytes:
     return office.ledger.ask(lanes.by_id, program.issuer_lane_id).address
 
 
-def _pass_over(office: Office, blocks: int = 1) -> None:
-    """Blocks that hold nothing of ours."""
-    waiting = dict(office.chain.mempool)
-    office.chain.mempool.clear()
-    office.mine(blocks)
-    office.chain.mempool |= waiting
-
-
 # -- replacing ---------------------------------------------------------------------------------
 
 
@@ -135,10 +127,10 @@ def test_step__while_blocks_go_by_without_it__replaces_after_a_while_and_not_bef
     office.poster.step()
     _wait(office, RULES.replace_after_ms)
     assert len(_all(office, air)) == 1, "no block was mined, so none passed it over"
-    _pass_over(office)
+    office.pass_over()
     _wait(office)
     assert len(_all(office, air)) == 2
-    _pass_over(office)
+    office.pass_over()
     _wait(office, RULES.replace_after_ms - 2_000)
     assert len(_all(office, air)) == 2, "the newest has not waited long"
     _wait(office)
@@ -173,7 +165,7 @@ def test_step__of_one_that_is_first_only_since_the_last_block__gives_it_a_block_
     office.follow()
     _wait(office, RULES.replace_after_ms)
     assert len(_all(office, air, 1)) == 1
-    _pass_over(office)
+    office.pass_over()
     _wait(office)
     assert len(_all(office, air, 1)) == 2
 
