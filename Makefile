@@ -68,7 +68,7 @@ mutants: $(DEV) $(TOOLS) ## break the contracts in every small way: each must fa
 	@$(BIN)/python scripts/mutate_contracts.py $(if $(MINUTES),--minutes $(MINUTES)) $(foreach file,$(ONLY),--only $(file))
 
 mutants-posting: $(DEV) $(MUTATE) ## break posting and the ledger's rules in every small way (MINUTES=20, ONLY=submitter)
-	@.venv-mutate/bin/python scripts/mutate_posting.py $(if $(MINUTES),--minutes $(MINUTES)) $(foreach module,$(ONLY),--only $(module))
+	@.venv-mutate/bin/python scripts/mutate_posting.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(WORKERS),--workers $(WORKERS)) $(foreach module,$(ONLY),--only $(module))
 
 brownie: $(TOOLS) $(BROWNIE) ## compile, deploy and test the contracts with Brownie, in an environment of its own (ONLY=test)
 	@$(BIN)/python scripts/brownie_project.py $(ONLY)

@@ -3,12 +3,13 @@
     python scripts/mutate_posting.py                             every module; takes hours
     python scripts/mutate_posting.py --only submitter            one module
     python scripts/mutate_posting.py --minutes 20                as much as fits; a later run goes on from there
+    python scripts/mutate_posting.py --workers 2                 with two processes
 
 mutmut makes the mutants and runs the tests, in private copies below .mutate/: one a module, since each module has
-tests of its own. A mutant is caught when a test fails or does not end, or when mypy refuses it. Written down are the
-score of each module and what survived, in docs/mutants-posting.md; whoever reads a survivor writes its reason there,
-and later runs keep it. Not counted: lines that log, and the text of an assertion. mutmut itself leaves out decorated
-functions, such as properties, and what stands outside of functions.
+tests of its own, on SQLite. A mutant is caught when a test fails or does not end, or when mypy refuses it. Written
+down are the score of each module and what survived, in docs/mutants-posting.md; whoever reads a survivor writes its
+reason there, and later runs keep it. Not counted: lines that log, and the text of an assertion. mutmut itself leaves
+out decorated functions, such as properties, and what stands outside of functions.
 
 Exits 1 when a module of which every mutant was tested is below the score it must reach, 2 when the work could not be
 done, 3 when time ran out before the last mutant.
@@ -18,6 +19,7 @@ import argparse
 import ast
 import hashlib
 import json
+import os
 import re
 import shutil
 import signal
@@ -40,6 +42,8 @@ SCORE_MIN: Final = 80
 STOP_SECONDS_MAX: Final = 120
 #: How often it is looked whether mutmut is done, or time is over.
 LOOK_SECONDS: Final = 5
+#: What one test may take; the slowest takes two. Mutants that wait for ever are most often caught by it.
+TEST_SECONDS_MAX: Final = 20
 #: A mutant that takes so many times as long as its tests, and some seconds more, counts as one that does not end: more
 #: than a busy machine makes of it.
 LONGER_TIMES: Final = 4.0
@@ -88,14 +92,15 @@ MODULES: Final[dict[str, list[str]]] = {
 #: How a mutant ends, in the order of the page: caught by a test, by the clock or by mypy; `texts` are not counted.
 COUNTS: Final = ("tests", "time", "types", "survived", "untested", "texts")
 CAUGHT: Final = COUNTS[:3]
-INTRODUCTION: Final = """\
+INTRODUCTION: Final = f"""\
 # Mutants of posting, and what survives
 
 `make mutants-posting` breaks these modules in every small way, runs their tests, and writes this page. The score is
-how many of the tested mutants were caught: by a test that fails (`tests`), by one that does not end (`time`), or by
-mypy, which refuses what cannot run (`types`); `without types` leaves the latter out. Not counted are lines that log,
-and the words of assertions (`texts`). Not mutated are decorated functions, such as properties, and what stands outside
-of functions. Survivors are listed with the reason, which is written by hand and kept by later runs.
+how many of the tested mutants were caught: by a test that fails or takes over {TEST_SECONDS_MAX} s (`tests`), by tests
+that together do not end (`time`), or by mypy, which refuses what cannot run (`types`); `without types` leaves the
+latter out. Not counted are lines that log, and the words of assertions (`texts`). Not mutated are decorated functions,
+such as properties, and what stands outside of functions. Survivors are listed with the reason, which is written by hand
+and kept by later runs.
 """
 HEAD: Final = "| function | line | changed to | why it survives |"
 
@@ -151,6 +156,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Break posting in every small way and test that it is seen.")
     parser.add_argument("--only", action="append", default=[], metavar="MODULE", help="submitter, or store/lanes")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop when so much time has passed")
+    parser.add_argument("--workers", type=int, default=1, help="how many mutants are tested at a time")
     parser.add_argument("--fresh", action="store_true", help="forget the results of earlier runs")
     arguments = parser.parse_args()
     deadline = monotonic() + arguments.minutes * 60
@@ -161,7 +167,7 @@ def main() -> int:
             if arguments.fresh:
                 shutil.rmtree(_copy_of(module), ignore_errors=True)
             if monotonic() < deadline:
-                mutate(module, deadline)
+                mutate(module, deadline, arguments.workers)
                 sections[module] = gather(module, sections.get(module, Section()))
                 PAGE.write_text(page(sections))
     except ToolError as error:
@@ -178,15 +184,17 @@ def modules(only: list[str]) -> list[str]:
     return chosen
 
 
-def mutate(module: str, deadline: float) -> None:
+def mutate(module: str, deadline: float, workers: int) -> None:
     """Have mutmut test what is not tested yet, until the deadline. Raises ToolError when it cannot."""
     copy = _copy_of(module)
     _prepare(copy, module)
     sys.stdout.write(f"{module}\n")
     sys.stdout.flush()
-    command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", "1"]
+    command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", str(workers)]
+    # A server that a test starts is a child of mutmut, which takes it for one of its own workers.
+    options = {"PYTEST_ADDOPTS": f"-m 'not postgres' --timeout={TEST_SECONDS_MAX}"}
     with (copy / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=copy, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=copy, env=os.environ | options, stdout=log, stderr=subprocess.STDOUT)
         while True:
             try:
                 code = process.wait(LOOK_SECONDS)

@@ -1,14 +1,17 @@
 """Nonces: what the chain says is used, and not by us; and what a node says that is just making its next block."""
 
+import json
+
 import pytest
 
 from bridge.chain.errors import RpcRefused
 from bridge.chain.finality import FinalityRule
 from bridge.chain.rpc import BlockId
-from bridge.posting import calls, nonces
+from bridge.posting import calls, nonces, powers
 from bridge.posting.nonces import MAKING_MS
 from bridge.posting.submitter import RESEND_AFTER_MS
-from bridge.store import attempts, lanes
+from bridge.store import attempts, breaker, lanes
+from bridge.store.breaker import Alarm
 from bridge.store.lanes import Lane
 from bridge.store.members import Member
 from bridge.store.programs import Program
@@ -169,3 +172,22 @@ def test_step__where_the_node_lost_the_state_it_told_of__asks_of_a_newer_block(
     assert office.breaker is None and not _is_doubted(office, air)
     office.post()
     assert office.states(told) == ["final"]
+
+
+def test_step__where_the_node_does_not_tell_while_posting_is_stopped__sends_the_guardians_calls_and_no_others(
+    office: Office, told: str, air: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = office.chain.block("latest")
+    assert gone is not None
+    _forget_state(office, gone.hash, monkeypatch)
+    office.pass_over()
+    office.ledger.do(breaker.trip, Alarm.BY_HAND, "a key was stolen", office.ledger.now_ms)
+    pause = office.ledger.do(powers.pause, air.id, office.ledger.now_ms)
+    office.chain.mempool.clear()
+    before = len(office.chain.sent)
+    office.ledger.now_ms += RESEND_AFTER_MS
+    with pytest.raises(RpcRefused):
+        office.poster.step()
+    (sent,) = office.chain.sent[before:]
+    assert json.loads(sent)["from"] == office.ledger.ask(lanes.by_id, pause.lane_id).address.hex()
+    assert office.states(told) == ["submitted"], "it is due to be sent again"

@@ -15,7 +15,7 @@ from bridge.chain.errors import RpcRefused
 from bridge.chain.events import Deposited
 from bridge.chain.finality import FinalityRule
 from bridge.chain.rpc import MinedCall, SentCall
-from bridge.posting import powers
+from bridge.posting import calls, powers
 from bridge.posting.nonces import MAKING_MS
 from bridge.posting.recovery import RECEIPTS_ASKED_MAX, Recovering
 from bridge.posting.submitter import UNMINED_PER_LANE_MAX
@@ -621,6 +621,9 @@ def test_call__after_a_recovery__is_made_once_as_many_nonces_are_used_up_as_can_
 ) -> None:
     office.ledger.do(chainstate.begin_recovery, "restored from a copy", office.ledger.now_ms)
     recover(office)
+    nothing = calls.tick(office.ledger.ask(lanes.by_id, air.admin_lane_id))
+    office.ledger.do(batches.add_control, nothing, office.ledger.now_ms)
+    office.settle()  # uses up the first of them
     call, pause = _call(office, air, b"\1"), office.ledger.do(powers.pause, air.id, office.ledger.now_ms)
     office.poster.step()
     assert _call_states(office, call, pause.id) == ["frozen", "submitted"], "a guardian does not wait"
