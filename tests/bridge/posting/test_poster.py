@@ -7,6 +7,7 @@ import pytest
 from bridge.chain.errors import ChainUnreachable
 from bridge.chain.finality import FinalityRule
 from bridge.posting import calls, poster, powers
+from bridge.posting.chain_time import FRESH_S
 from bridge.posting.submitter import RESEND_AFTER_MS, UNMINED_PER_LANE_MAX, Submitter
 from bridge.store import attempts, batches, breaker, freezing, streams
 from bridge.store.attempts import Attempt
@@ -148,6 +149,45 @@ def test_step__of_a_batch_that_nobody_signed_in_time__dissolves_no_other(
     assert office.chain.state.balances.total() == 12
 
 
+def test_step__of_a_batch_that_nobody_signed_until_its_last_second__still_posts_it(
+    office: Office, ann: Member, air: Program
+) -> None:
+    operation_id = office.ledger.earn(ann, 5)
+    _freeze(office, air, life_s=1)
+    frozen = _batch_of(office, operation_id)
+    office.ledger.now_ms += 1_000
+    office.poster.step()
+    office.chain.mine()
+    office.follow()
+    assert office.states(operation_id) == ["confirmed"]
+    assert _batch_of(office, operation_id).id == frozen.id
+
+
+def test_step__of_a_batch_that_is_over_by_our_clock_alone__goes_by_the_time_of_the_chain(
+    office: Office, ann: Member, air: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation_id = office.ledger.earn(ann, 5)
+    _freeze(office, air, BATCH_LIFE_S)
+    frozen, there_ms = _batch_of(office, operation_id), office.ledger.now_ms
+    monkeypatch.setattr(office.chain, "clock", lambda: there_ms)
+    office.ledger.now_ms += (BATCH_LIFE_S + FRESH_S + 1) * 1000
+    office.poster.step()
+    office.chain.mine()
+    office.follow()
+    assert office.states(operation_id) == ["confirmed"]
+    assert _batch_of(office, operation_id).id == frozen.id
+
+
+def test_step__where_nothing_is_over_by_our_clock__asks_the_node_for_no_time(
+    office: Office, ann: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.ledger.earn(ann, 5)
+    office.post()
+    office.ledger.now_ms += (FRESH_S + 1) * 1000
+    monkeypatch.setattr(office.chain, "pending_time", lambda: pytest.fail("it was asked"))
+    assert not office.poster.step()
+
+
 def _freeze(office: Office, program: Program, life_s: int) -> None:
     """Freeze what waits, and sign nothing, as a service that dies in between."""
     with office.ledger.database.write() as connection:
@@ -232,7 +272,10 @@ def test_step__with_more_calls_than_a_lane_may_have_under_way__sends_the_rest_wh
     assert len(_unmined(office)) == calls - UNMINED_PER_LANE_MAX
 
 
-def test_step__behind_a_batch_that_is_under_way__lets_a_part_of_one_gather(office: Office, ann: Member) -> None:
+def test_step__behind_a_batch_that_is_under_way__lets_a_part_of_one_gather(
+    office: Office, ann: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "POST_ENTRIES_MAX", 3)
     office.ledger.earn(ann, 1)
     office.poster.step()
     late = [office.ledger.earn(ann, amount) for amount in (2, 3)]
@@ -249,6 +292,17 @@ def test_step__before_an_operation_has_lingered__waits_for_company(office: Offic
     office.ledger.now_ms += 499
     assert not office.poster.step()
     office.ledger.now_ms += 1
+    assert office.poster.step()
+
+
+def test_step__of_as_many_operations_as_a_batch_takes__waits_for_no_more(
+    office: Office, ann: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "POST_ENTRIES_MAX", 2)
+    office.poster._pace = poster.Pace(linger_ms=500, batch_life_s=BATCH_LIFE_S)
+    office.ledger.earn(ann, 1)
+    assert not office.poster.step()
+    office.ledger.earn(ann, 2)
     assert office.poster.step()
 
 
@@ -292,10 +346,15 @@ def test_step__on_a_chain_without_empty_blocks__makes_one_so_that_a_refused_batc
     refused = office.ledger.earn(ann, 1)
     office.poster.step()
     office.chain.refused = {digest(office.chain.sent[0])}
-    office.mine()
-    office.poster.step()
+    valid_until = _batch_of(office, refused).valid_until
+    assert valid_until is not None
+    office.ledger.now_ms = valid_until * 1000 + 999
+    office.chain.mine()
+    office.follow()
+    for _ in range(2):
+        office.poster.step()
     assert len(office.chain.sent) == 1, "its time is not over"
-    office.ledger.now_ms += (BATCH_LIFE_S + 1) * 1000
+    office.ledger.now_ms += 1
     for _ in range(3):
         office.poster.step()
     assert len(office.chain.sent) == 2, "one block is enough"
@@ -304,6 +363,26 @@ def test_step__on_a_chain_without_empty_blocks__makes_one_so_that_a_refused_batc
     office.poster.step()
     office.mine()
     assert office.states(refused) == ["final"]
+
+
+def test_step__of_a_batch_whose_last_second_is_final__waits_as_it_may_yet_be_mined_in_it(
+    office: Office, ann: Member
+) -> None:
+    """Blocks of one second are not forbidden everywhere."""
+    office.finality = FinalityRule.parse("depth:0")
+    office.begin()
+    operation_id = office.ledger.earn(ann, 1)
+    office.poster.step()
+    sent = _batch_of(office, operation_id)
+    assert sent.valid_until is not None
+    office.ledger.now_ms = (sent.valid_until - 1) * 1000
+    office.pass_over()
+    office.poster.step()
+    assert _batch_of(office, operation_id).id == sent.id
+    office.chain.mine()
+    office.follow()
+    assert office.states(operation_id) == ["final"]
+    assert office.chain.state.balances.total() == 1
 
 
 def test_step__of_a_batch_that_expired__dissolves_it_only_when_that_is_final(office: Office, ann: Member) -> None:
