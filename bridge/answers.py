@@ -567,7 +567,7 @@ class Terms(TypedDict):
 
 
 class TermsProposal(TypedDict):
-    """What is proposed for one direction; caps and currency are the service's own where left out.
+    """What is proposed for one direction. Left out, caps and currency are the service's own, and every amount goes.
 
     The price is in `currency`. `rules` is what the ratio does not say; `confirm_ratio` stands by a ratio that looks
     inverted.
@@ -576,8 +576,8 @@ class TermsProposal(TypedDict):
     from_program_id: str
     to_program_id: str
     ratio: Ratio
-    minimum: int
-    increment: int
+    minimum: NotRequired[int]
+    increment: NotRequired[int]
     settlement_price_micro: int
     currency: NotRequired[str | None]
     managed_cap: NotRequired[int | None]

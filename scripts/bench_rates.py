@@ -12,6 +12,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import networkx as nx
+
+from exchange.path import HOPS_MAX
+from exchange.terms import Terms
 from gate_bench import GateTimes, Times, gate_times, networkx_times
 from market_maker import RULED_PERCENT, make_even_market, make_market, make_ruled_market
 from routes_bench import (
@@ -24,9 +27,6 @@ from routes_bench import (
     questions_on,
     route_times,
 )
-
-from exchange.path import HOPS_MAX
-from exchange.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)

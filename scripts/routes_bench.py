@@ -13,8 +13,6 @@ from time import process_time_ns
 from typing import Final
 
 import networkx as nx
-from gate_bench import Times
-from market_maker import program_id
 
 from exchange.errors import NoRoute, SarrafError
 from exchange.market import Market
@@ -22,6 +20,8 @@ from exchange.path import HOPS_MAX, Hop
 from exchange.pricing import price_route
 from exchange.routes import find_routes
 from exchange.terms import Terms
+from gate_bench import Times
+from market_maker import program_id
 
 AMOUNTS: Final = (999, 2_500, 10_000, 33_333, 100_000, 1_000_000, 1_000_000_007, 10**12)
 """What is offered: from as much as small minimums ask for, up to amounts that no member ever has."""

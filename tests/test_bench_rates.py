@@ -1,13 +1,11 @@
 """The bench of rates: on small markets it agrees with its baseline, and says so where it does not."""
 
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "scripts"))
 import bench_rates
 import routes_bench
 from bench_rates import Effort, as_json, as_text, main, measure
@@ -66,7 +64,7 @@ def test_main__where_an_answer_differs__fails_and_names_it(
 ) -> None:
     true_search = routes_bench.searched
 
-    def wrong(*arguments: object) -> Answer:
+    def wrong(*arguments: Any) -> Answer:
         answer = true_search(*arguments)
         return replace(answer, amount=answer.amount + more)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import brownie_project
+import brownie_project
 
 
 @pytest.fixture

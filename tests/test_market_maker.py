@@ -1,16 +1,12 @@
 """Markets for benchmarks: the same each time, of the size asked for, and none in which anybody gains."""
 
-import sys
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from exchange.gate import Gate
 from exchange.rules import PLAIN
-
-sys.path.append(str(Path(__file__).resolve().parent.parent / "scripts"))
 from market_maker import RULED_PERCENT, make_even_market, make_market, make_ruled_market, program_id
 
 

@@ -90,7 +90,7 @@ class PostingHealth:
 class Seat(Generic[Term, Made]):
     """Where one part of posting sits, made anew for each term; empty while this process does not lead."""
 
-    def __init__(self, term: Callable[[], Term], make: Callable[[Term], Made]) -> None:
+    def __init__(self, term: Callable[[], Term | None], make: Callable[[Term], Made]) -> None:
         self._term = term
         self._make = make
         self._made_for: Term | None = None
@@ -127,9 +127,9 @@ class Posting:
         self._on_bug = on_bug
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._following = Seat(lambda: leadership.grant(CHAIN), lambda term: parts.following(_held(term)))
-        self._reconciling = Seat(lambda: leadership.grant(CHAIN), lambda term: parts.reconciler(_held(term)))
-        self._keeping = Seat(lambda: leadership.grant(KEEPER), lambda term: parts.keeper(_held(term)))
+        self._following = Seat(lambda: leadership.grant(CHAIN), parts.following)
+        self._reconciling = Seat(lambda: leadership.grant(CHAIN), parts.reconciler)
+        self._keeping = Seat(lambda: leadership.grant(KEEPER), parts.keeper)
         self._posting = Seat(leadership.lanes, parts.poster)
 
     @property
@@ -215,8 +215,3 @@ class Posting:
             changes.clear()
 
         return rest
-
-
-def _held(term: Term | None) -> Term:
-    assert term is not None, "a part is made for a term"
-    return term

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 AMOUNTS_TRIED_MAX = 20_000
 HOPS_MAX = 4
@@ -46,12 +46,13 @@ class FakeMarket:
 
     def best(self, source: str, destination: str, wanted: Json, best: str, hops_max: int = HOPS_MAX) -> list[Json]:
         """The prices along all paths, the best first. Raises Refused."""
-        found, nearest = [], []
+        found: list[Json] = []
+        nearest: list[int | None] = []
         for path in self._paths((source,), destination, hops_max):
             try:
                 found.append(self.price(path, wanted))
             except Refused as refused:
-                nearest.append(refused.body.get("nearest"))
+                nearest.append(cast(int | None, refused.body.get("nearest")))
         if not found:
             least = min((each for each in nearest if each is not None), default=None)
             raise Refused(409, "no-route", "no route leads there", field="to_program_id", limit=least, nearest=least)
@@ -181,10 +182,10 @@ class FakeMarket:
         }
 
     def _value(self, path: Sequence[str], given: int, received: int) -> Json | None:
-        values = [self.programs[each].get("point_value_micro") for each in (path[0], path[-1])]
-        if None in values:
+        here, there = (self.programs[each].get("point_value_micro") for each in (path[0], path[-1]))
+        if here is None or there is None:
             return None
-        one, other = given * values[0], received * values[1]
+        one, other = given * here, received * there
         told = {"given_micro": one, "received_micro": other, "currency": "USD", "note": "as the programs say"}
         return {**told, "lost_bp": (one - other) * 10_000 // one}
 

@@ -516,7 +516,9 @@ class FakeService:
         return Reply(200, found)
 
     def _get_routes(self, ask: Ask) -> Reply:
-        wanted = {name: int(ask.query[name]) for name in ("amount_in", "amount_out") if name in ask.query}
+        wanted: dict[str, Any] = {
+            name: int(ask.query[name]) for name in ("amount_in", "amount_out") if name in ask.query
+        }
         ends = (ask.query["from_program_id"], ask.query["to_program_id"])
         found = self.market.best(*ends, wanted, ask.query.get("best", "points"), int(ask.query.get("hops_max", 4)))
         return Reply(200, {"items": found[: int(ask.query.get("count", 1))], "complete": True})

@@ -2,8 +2,10 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from bridge import bootstrap
 from bridge.bootstrap import OPERATOR_KEY_FILE, DataInUse, Running, SettingsIncomplete
@@ -85,7 +87,11 @@ def test_rates_of_exchange__after_the_start__are_read_without_anybody_asking(
 
 
 def test_running__that_leaves_posting_to_others_where_there_are_none__then_refuses(tmp_path: Path) -> None:
-    for missing in ({"rpc_url": "http://127.0.0.1:9"}, {"database_url": f"sqlite:///{tmp_path}/ledger"}):
+    alone: list[dict[str, Any]] = [
+        {"rpc_url": "http://127.0.0.1:9"},
+        {"database_url": SecretStr(f"sqlite:///{tmp_path}/ledger")},
+    ]
+    for missing in alone:
         with pytest.raises(SettingsIncomplete), Running(Settings(data=tmp_path, posting=False, **missing)):
             pass
 
@@ -94,7 +100,7 @@ def test_running__on_a_ledger_that_another_runs_on_its_own_chain__then_refuses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bootstrap, "CHAIN_TRIES_MAX", 1)
-    url = f"sqlite:///{tmp_path}/ledger.sqlite3"
+    url = SecretStr(f"sqlite:///{tmp_path}/ledger.sqlite3")
     with Running(Settings(data=tmp_path / "first", database_url=url)):
         other = Settings(data=tmp_path / "second", database_url=url)
         with pytest.raises(DataInUse) as refused, Running(other):

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
-from .tools import CONTRACTS, ROOT
+import contract_tools
+import mutate_contracts
+import prove as proving
 
-SCRIPTS = ROOT / "scripts"
+from .tools import CONTRACTS
+
 SYMBOLIC = Path(__file__).parent / "symbolic"
 FINDING = {
     "check": "reentrancy-no-eth",
@@ -32,22 +35,15 @@ PLACE = ("reentrancy-no-eth", "PointsExchange.settle(address[])")
 @pytest.fixture
 def prove(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """scripts/prove.py, working in a folder of the test's own, with no tool but those that the test makes."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    import contract_tools
-    import prove
-
-    monkeypatch.setattr(prove, "WORK", tmp_path / "work")
+    monkeypatch.setattr(proving, "WORK", tmp_path / "work")
     monkeypatch.setattr(contract_tools, "PATHS", (tmp_path,))
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    return prove
+    return proving
 
 
 @pytest.fixture
 def mutation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """scripts/mutate_contracts.py, keeping its results in a folder of the test's own."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    import mutate_contracts
-
     monkeypatch.setattr(mutate_contracts, "HOME", tmp_path)
     monkeypatch.setattr(mutate_contracts, "RESULTS", tmp_path / "results.json")
     monkeypatch.setattr(mutate_contracts, "EXPLANATIONS", tmp_path / "mutants.md")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import cast
 
 from bridge.answers import EarnItem
 from bridge.client import Client
@@ -55,7 +56,7 @@ def replay(client: Client, shop: Shop, pace: Callable[[int], object] = lambda _s
 
     def send(start: int, part: list[Purchase]) -> dict[str, int]:
         pace(start)
-        return dict(client.earn_bulk([_item(one) for one in part])["counts"])
+        return cast(dict[str, int], client.earn_bulk([_item(one) for one in part])["counts"])
 
     totals: dict[str, int] = {}
     with ThreadPoolExecutor(WORKERS) as pool:

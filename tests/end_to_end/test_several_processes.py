@@ -92,7 +92,7 @@ def place(postgres_server: Address, tmp_path_factory: pytest.TempPathFactory) ->
         crew = Crew(tmp_path_factory.mktemp("crew"), url, [one.url, other.url])
         try:
             crew.start()
-            yield Place(crew, open_town(crew), Record(), node, url, faults)  # type: ignore[arg-type]
+            yield Place(crew, open_town(crew), Record(), node, url, faults)
         finally:
             crew.stop()
             postgres_server.drop(url)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,7 @@ def _furnished(service: ServiceProcess, node: Rpc) -> House:
             for name, symbol in (("Coffee", "BEAN"), ("Airline", "MILE"))
         }
         for program_id in programs.values():
-            until(lambda wanted=program_id: operator.program(wanted)["state"] == "active", "the program is active")
+            until(partial(_is_active, operator, program_id), "the program is active")
         keys = {symbol: operator.create_key(program_id, SCOPES)["key"] for symbol, program_id in programs.items()}
     with service.client(keys["BEAN"]) as coffee, service.client(keys["MILE"]) as airline:
         _agree(coffee, airline, programs, node)
@@ -199,6 +200,10 @@ def _agree(coffee: Client, airline: Client, programs: dict[str, str], node: Rpc)
     airline.consent(proposed["id"])
     until(lambda: coffee.show_terms(proposed["id"])["state"] == "in_force", "the terms are in force")
     node.request("evm_mine")
+
+
+def _is_active(operator: Client, program_id: str) -> bool:
+    return operator.program(program_id)["state"] == "active"
 
 
 def test_round__with_a_key_that_the_service_never_sees__then_ledger_and_chain_agree_to_the_point(stage: Stage) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -21,7 +22,9 @@ NUMBERS = (1, 2, 3)
 """Transfers of a period that made-up rules tell apart; all later ones are treated as the last."""
 
 tiers = st.frozensets(st.sampled_from(TIERS), max_size=2)
-for_tiers = st.one_of(st.fixed_dictionaries({"tiers": tiers}), st.fixed_dictionaries({"except_tiers": tiers}))
+for_tiers: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.fixed_dictionaries({"tiers": tiers}), st.fixed_dictionaries({"except_tiers": tiers})
+)
 """Whom a rule is for: some tiers, or all but some."""
 
 whole_ratios = st.builds(Ratio, st.just(Points(1)), st.integers(1, 5).map(Points))
@@ -47,16 +50,21 @@ def whens(draw: st.DrawFn) -> When:
 @st.composite
 def bonuses(draw: st.DrawFn, name: str, some_ratios: st.SearchStrategy[Ratio]) -> Bonus:
     kind = draw(st.sampled_from(["ratio", "share", "per", "flat"]))
-    size = draw(st.integers(1, 60).map(Points) if kind == "flat" else some_ratios)
+    size: dict[str, Any] = {kind: draw(st.integers(1, 60).map(Points) if kind == "flat" else some_ratios)}
     if kind == "ratio":
-        return Bonus(name, ratio=size, when=draw(whens()))
+        return Bonus(name, **size, when=draw(whens()))
     group, bounds = draw(st.none() | st.sampled_from(["one", "two"])), st.none() | st.integers(1, 80).map(Points)
-    return Bonus(name, **{kind: size}, when=draw(whens()), group=group, most=draw(bounds), member_most=draw(bounds))
+    return Bonus(name, **size, when=draw(whens()), group=group, most=draw(bounds), member_most=draw(bounds))
 
 
 @st.composite
 def bonus_lists(draw: st.DrawFn, some_ratios: st.SearchStrategy[Ratio], most: int = 4) -> tuple[Bonus, ...]:
     return tuple(draw(bonuses(f"bonus {place}", some_ratios)) for place in range(draw(st.integers(0, most))))
+
+
+def as_points(amounts: list[int]) -> tuple[Points, ...]:
+    """The same amounts, as points."""
+    return tuple(map(Points, amounts))
 
 
 def none_worse(bonuses: tuple[Bonus, ...], base: Ratio) -> tuple[Bonus, ...]:
@@ -72,7 +80,7 @@ def rich_terms(draw: st.DrawFn) -> Terms:
     """Terms with bonuses, tiers, minimums by tier, listed amounts and caps per transfer."""
     base = draw(ratios(12))
     rules = Rules(
-        amounts=draw(st.just(()) | st.lists(st.integers(1, 200), min_size=1, unique=True).map(sorted).map(tuple)),
+        amounts=draw(st.just(()) | st.lists(st.integers(1, 200), min_size=1, unique=True).map(sorted).map(as_points)),
         rounding=draw(st.sampled_from(Rounding)),
         minimums=draw(
             st.just(()) | st.tuples(st.builds(TierMinimum, st.just(frozenset({"gold"})), st.integers(1, 40)))

@@ -100,7 +100,7 @@ def test_chain__of_whole_conversions__is_one_run_and_needs_no_search() -> None:
 def test_chain__with_more_listed_amounts_than_it_searches__says_that_it_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
     listed = Listed(tuple(Points(10**9 + each) for each in range(200)))
     ratios = [Ratio(Points(101), Points(103)), Ratio(Points(107), Points(10)), Ratio(Points(1), Points(1))]
-    amounts = [Steps(99_991, 99_991), Steps(99_989, 99_989), listed]
+    amounts: list[Amounts] = [Steps(99_991, 99_991), Steps(99_989, 99_989), listed]
     monkeypatch.setattr(chains, "LEAPS_MAX", 0)
     with pytest.raises(NoRoute, match="meet too rarely"):
         Chain(amounts, ratios).at_most(POINTS_MAX)

@@ -131,14 +131,14 @@ CENT, RIYAL = PointValue(MicroUnits(10_000), "USD"), PointValue(MicroUnits(30_00
 def test_worth__of_one_currency__asks_for_no_other_and_names_the_values() -> None:
     rates = Known()
     found = worth(CENT, PointValue(MicroUnits(8_000), "USD"), "USD", rates, DAY)
-    assert (found.source, found.destination, found.currency) == (10_000, 8_000, "USD")
+    assert (found.source, found.destination, found.currency) == (Fraction(10_000), Fraction(8_000), "USD")
     assert found.note == "a point is 0.01 USD there and 0.008 USD here"
     assert set(rates.asked) == {("USD", "USD")}
 
 
 def test_worth__of_two_currencies__is_exact_and_names_the_rate_with_its_day() -> None:
     found = valuation(RIYAL, CENT, "USD", Known(rate_of("4/15", "SAR", "USD", OLDER, "a peg")), DAY)
-    assert (found.worth.source, found.worth.destination) == (8_000, 10_000)
+    assert (found.worth.source, found.worth.destination) == (Fraction(8_000), Fraction(10_000))
     assert found.worth.note == (
         "a point is 0.03 SAR there and 0.01 USD here; 1 SAR = about 0.26666667 USD on 2026-10-29 (a peg)"
     )

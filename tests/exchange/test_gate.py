@@ -252,7 +252,7 @@ def test_require__whatever_the_rate__names_one_that_is_admitted_and_fits(numerat
     assert 1 <= from_units <= POINTS_MAX and 1 <= to_units <= POINTS_MAX
     nearest = Fraction(to_units, from_units)
     assert gate.examine("air", "bank", nearest, Fraction(0)) is None
-    assert greatest - nearest <= max(greatest, 1) * Fraction(2, POINTS_MAX) or nearest == POINTS_MAX
+    assert greatest - nearest <= max(greatest, Fraction(1)) * Fraction(2, POINTS_MAX) or nearest == POINTS_MAX
 
 
 def test_describe__of_other_products__says_them_in_words() -> None:
@@ -299,7 +299,7 @@ def test_from_rates__of_a_long_chain_of_long_numbers__is_exact() -> None:
     rates = [Fraction(POINTS_MAX - place, POINTS_MAX - 1_000 + place) for place in range(60)]
     chain = [(f"p{place:03}", f"p{place + 1:03}", rate) for place, rate in enumerate(rates)]
     gate = Gate.from_rates(chain)
-    back = 1 / prod(rates)
+    back = 1 / prod(rates, start=Fraction(1))
     assert gate.examine("p060", "p000", back + Fraction(1, 10**2500), Fraction(0)) is not None
     assert gate.examine("p060", "p000", back, Fraction(0)) is None
     gate.put("p060", "p000", back)

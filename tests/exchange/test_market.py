@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from exchange.market import Market
 from exchange.passage import Lane, lane_of, through
 from exchange.path import Hop
+from exchange.points import Points
 from exchange.rules import Cap, Eligible, Period, PointsFee, Received, Rules, TierMinimum
 from exchange.situation import Situation
 from exchange.terms import Terms
@@ -49,13 +50,13 @@ def between(source: str, destination: str, rules: Rules | None = None) -> Terms:
 def test_index__after_any_changes__is_the_one_built_anew(random: Random) -> None:
     market, known = Market(), dict[tuple[str, str], Terms]()
     for number in range(CHANGES):
-        pair = tuple(random.sample(PROGRAMS, 2))
+        one, other = random.sample(PROGRAMS, 2)
         if random.random() < 0.4:
-            market.remove(*pair)
-            known.pop(pair, None)
+            market.remove(one, other)
+            known.pop((one, other), None)
         else:
-            known[pair] = random_terms(random, str(number), *pair, rich=0.7)
-            market.put(known[pair])
+            known[one, other] = random_terms(random, str(number), one, other, rich=0.7)
+            market.put(known[one, other])
     assert seen(market) == seen(build_market(list(known.values())))
     for pair in list(known):
         market.remove(*pair)
@@ -103,9 +104,9 @@ def test_remove__of_what_is_not_there__changes_nothing() -> None:
     "rules",
     [
         Rules(received=Received(onward=False)),
-        Rules(fees=(PointsFee(5),)),
+        Rules(fees=(PointsFee(Points(5)),)),
         Rules(eligible=Eligible(earned_only=True)),
-        Rules(caps=(Cap(per=Period.TRANSFER, points=0),)),
+        Rules(caps=(Cap(per=Period.TRANSFER, points=Points(0)),)),
     ],
 )
 def test_lane__of_terms_that_no_route_has_in_its_middle__is_not_there(rules: Rules) -> None:
@@ -116,7 +117,7 @@ def test_lane__of_terms_that_no_route_has_in_its_middle__is_not_there(rules: Rul
     assert list(market.lanes_from("prg_a")) == ["prg_b"]
 
 
-@pytest.mark.parametrize("rules", [Rules(), Rules(minimums=(TierMinimum(frozenset({"gold"}), 2),))])
+@pytest.mark.parametrize("rules", [Rules(), Rules(minimums=(TierMinimum(frozenset({"gold"}), Points(2)),))])
 def test_passage__of_terms__is_kept_where_it_is_the_same_for_all(rules: Rules) -> None:
     direction = build_market([between("prg_a", "prg_b", rules)]).directions_from("prg_a")["prg_b"]
     assert (direction.passage is None) == bool(rules.minimums)

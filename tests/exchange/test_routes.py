@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -81,7 +82,7 @@ def assert_as_tried(random: Random, world: World, amounts: tuple[int, ...] = AMO
     source, destination = random.sample(world.programs, 2)
     amount, best, count = random.choice(amounts), random.choice(tuple(Best)), random.choice((1, 1, 2, 5))
     hops_max = random.choice((1, 2, 3, HOPS_MAX, HOPS_MAX))
-    asked = {"situation_of": world.situation_of, "best": best, "hops_max": hops_max, "count": count}
+    asked: dict[str, Any] = {"situation_of": world.situation_of, "best": best, "hops_max": hops_max, "count": count}
 
     prices = sorted(tried_in(world, source, destination, amount, hops_max), key=rank_in(best))
     found = found_or_none(lambda each: find_routes(world.market, source, destination, each, **asked), amount)
@@ -246,7 +247,7 @@ def test_find__for_an_amount_wanted__counts_the_fee_in_points() -> None:
 
 
 def test_find__where_increments_meet_rarely__counts_that_as_more_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    rare = [replace(terms(*pair, (101, 103)), increment=Points(997)) for pair in ("ab", "ac", "bz", "cz")]
+    rare = [replace(terms(pair[0], pair[1], (101, 103)), increment=Points(997)) for pair in ("ab", "ac", "bz", "cz")]
     market = build_market(rare)
     assert find_routes(market, "a", "z", 10**6).complete
     monkeypatch.setattr("exchange.routes.WORK_MAX", MEETING_WORK)
@@ -254,7 +255,10 @@ def test_find__where_increments_meet_rarely__counts_that_as_more_work(monkeypatc
 
 
 def test_find__where_increments_meet_too_rarely_to_say__is_not_complete(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = [replace(terms(*pair, (101, 103)), increment=Points(step)) for pair, step in (("ab", 997), ("bz", 991))]
+    steps = [
+        replace(terms(pair[0], pair[1], (101, 103)), increment=Points(step))
+        for pair, step in (("ab", 997), ("bz", 991))
+    ]
     market = build_market([*steps, terms("a", "z", (9, 1))])
     assert ways(find_routes(market, "a", "z", 10**6)) == ["abz"]
     monkeypatch.setattr("exchange.lattice.NODES_MAX", 0)

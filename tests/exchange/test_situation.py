@@ -59,7 +59,6 @@ def test_used_of__a_cap_of_single_transfers__is_nothing() -> None:
 def test_left_of__a_bonus__is_the_least_of_its_bounds(
     most: int | None, member_most: int | None, had: int, left: int | None
 ) -> None:
-    bounds = {
-        name: None if each is None else Points(each) for name, each in (("most", most), ("member_most", member_most))
-    }
-    assert Situation(had={"x": had}).left_of(Bonus("x", flat=Points(9), **bounds)) == left
+    of_all, of_member = (None if each is None else Points(each) for each in (most, member_most))
+    bonus = Bonus("x", flat=Points(9), most=of_all, member_most=of_member)
+    assert Situation(had={"x": had}).left_of(bonus) == left

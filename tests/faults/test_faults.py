@@ -1,5 +1,6 @@
 """Each kind of fault does what it says, and the service's client makes the right error of it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -134,7 +135,7 @@ def test_lagging_node__agrees_with_itself__and_knows_nothing_later(
     shown = HEAD - 3
     assert rpc.head_number() == shown
     for name in ("latest", "safe", "finalized"):
-        newest = rpc.block(name)  # type: ignore[arg-type]
+        newest = rpc.block(name)
         assert newest is not None and newest.number == shown
     assert rpc.block(shown + 1) is None and rpc.block(block_hash(shown + 1)) is None
     assert rpc.block(shown) is not None and rpc.block(block_hash(shown)) is not None
@@ -253,7 +254,13 @@ NONSENSE: list[Any] = [None, {}, [], 7, "zz", {"number": "0x1"}, [None], [{}]]
 @pytest.mark.parametrize("answer", NONSENSE, ids=repr)
 def test_answer__that_makes_no_sense__is_the_nodes_failure_and_no_bug(faults: Faults, answer: Any) -> None:
     rpc = FaultyRpc(faults, lambda _method, _params: answer)
-    asks = [rpc.chain_id, rpc.head_number, rpc.priority_fee, rpc.base_fee, lambda: rpc.call(ADDRESS, b"")]
+    asks: list[Callable[[], object]] = [
+        rpc.chain_id,
+        rpc.head_number,
+        rpc.priority_fee,
+        rpc.base_fee,
+        lambda: rpc.call(ADDRESS, b""),
+    ]
     if answer is not None:
         asks += [lambda: rpc.block(1), lambda: rpc.receipt(block_hash(1)), lambda: rpc.raw_transaction(block_hash(1))]
     if answer != []:
@@ -264,9 +271,13 @@ def test_answer__that_makes_no_sense__is_the_nodes_failure_and_no_bug(faults: Fa
 
 
 def test_block_or_logs__of_another_block_than_asked__are_refused(faults: Faults, chain: SmallChain) -> None:
-    shifted = {"eth_getBlockByNumber": ["0x2", False], LOGS: [{"blockHash": word(3)}], RECEIPT: [word(3)]}
+    shifted: dict[str, list[Any]] = {
+        "eth_getBlockByNumber": ["0x2", False],
+        LOGS: [{"blockHash": word(3)}],
+        RECEIPT: [word(3)],
+    }
     rpc = FaultyRpc(faults, lambda method, params: chain.forward(method, shifted.get(method, params)))
-    asks = [
+    asks: list[Callable[[], object]] = [
         lambda: rpc.block(1),
         lambda: rpc.logs(block_hash(1), [ADDRESS]),
         lambda: rpc.receipt(block_hash(1)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from bridge.chain.errors import ChainUnreachable, RpcRefused
 from bridge.chain.rpc import Block, BlockId, Log, Receipt, Rpc
@@ -35,7 +35,15 @@ class FaultyRpc(Rpc):
         return [self.request(method, *params) for method, params in asked]
 
 
-def by_request(rpc: Rpc) -> Forward:
+class Asked(Protocol):
+    """A node that is asked by the name of the method."""
+
+    def request(self, method: str, *params: Any) -> Any:
+        """The node's answer. Raises ChainError."""
+        ...
+
+
+def by_request(rpc: Asked) -> Forward:
     """Asks a client of a real node."""
 
     def forward(method: str, params: list[Any]) -> Any:

@@ -158,7 +158,7 @@ def _make(store: Store) -> Ground:
             members += ledger.link(*enrolled).members if len(enrolled) > 1 else enrolled
         wallets = [ledger.wallet(one) for one in members if one.member_number == "ann"]
         found = [ledger.ask(programs.by_id, one.id) for one in chosen]
-        indices = {one.id: one.key_index for one in ledger.ask(lanes.all_lanes)}
+        indices: dict[int, int] = {one.id: one.key_index for one in ledger.ask(lanes.all_lanes)}
         ledger.close()
         network = Network((0).to_bytes(32), NOW_MS, dice, CALM.final_depth)
         _lay(network, found, wallets, agreements)

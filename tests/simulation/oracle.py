@@ -281,8 +281,8 @@ class Oracle:
             counted["dissolved"] = connection.scalar(query) or 0
             own = operation.c
             since = own.created_ms > self._ground.now_ms
-            query = sa.select(own.kind, own.state, sa.func.count()).where(since).group_by(own.kind, own.state)
-            for kind, state, number in connection.execute(query):
+            by_kind = sa.select(own.kind, own.state, sa.func.count()).where(since).group_by(own.kind, own.state)
+            for kind, state, number in connection.execute(by_kind):
                 counted[f"{kind} {state}"] = number
         counted["blocks"] = self._network.head
         return counted

@@ -20,7 +20,7 @@ from bridge.posting.submitter import Submitter
 from bridge.store import earns, holds, outcomes, reversals, swaps
 from bridge.store.earns import EarnRequest
 from bridge.store.holds import Hold
-from bridge.store.operations import Known
+from bridge.store.requests import Known
 from bridge.store.schema import account, operation
 from exchange.errors import UnknownMember
 from tests.simulation.scenario import MAKING, Scenario

@@ -79,12 +79,12 @@ class Verdict:
         row = self._row(asked)
         if asked.kind == "approval":
             return self._approved(asked, row, told)
-        effects = self._done.pop(asked.tag, []) if self._is_to_be_there(asked) else []
+        effects = self._done.pop(asked.tag, []) if asked.tag is not None and self._is_to_be_there(asked) else []
         if asked.operation_id is None:
             if effects or row is not None:
                 raise Violation("B", f"{told} was refused ({asked.refused}), and is there: {row and row.id}, {effects}")
             return None
-        self._is_the_one(row, asked, told)
+        row = self._the_one(row, asked, told)
         if row.state in ("failed", "cancelled"):
             if effects:
                 raise Violation("B", f"{told} is {row.state}, and the chain carried it")
@@ -111,7 +111,7 @@ class Verdict:
             sa.select(operation).where(own.program_id == asked.program.id, own.idempotency_key == asked.key)
         ).one_or_none()
 
-    def _is_the_one(self, row: sa.Row[Any] | None, asked: Request, told: str) -> None:
+    def _the_one(self, row: sa.Row[Any] | None, asked: Request, told: str) -> sa.Row[Any]:
         """The operation is the one that was answered, and what was asked for."""
         if row is None or row.id != asked.operation_id or row.kind != OPERATIONS[asked.kind]:
             raise Violation("B", f"{told} was accepted as {asked.operation_id}, and the ledger has {row and row.id}")
@@ -119,6 +119,7 @@ class Verdict:
             raise Violation("B", f"{told} is there with {row.points} points")
         if row.member_id != asked.member_id:
             raise Violation("B", f"{told} was asked for {asked.member_id}, and is of {row.member_id}")
+        return row
 
     def _amounts(self, asked: Request) -> Iterable[int]:
         """How many points a request may have come to."""

@@ -113,7 +113,7 @@ class Weather:
             return
         self._history.fault("reorganisation", f"from {head} to {self._network.head}, {len(away)} lost")
         others = tuple(away) if self._dice.random() < 0.5 else ()
-        for _ in range(head - self._network.head + self._dice.choice((1, 1, 1, 0, -1))):
+        for _again in range(head - self._network.head + self._dice.choice((1, 1, 1, 0, -1))):
             # The other branch was made at the same time as ours, and shown to us only now.
             number = self._network.head + 1
             at_ms = made_ms[number] if number < len(made_ms) else self.now_ms

@@ -19,12 +19,13 @@ from tests.simulation.dice import Dice, SeededIds
 from tests.simulation.ground import Ground, ground
 from tests.simulation.history import History
 from tests.simulation.node import MAKING_MS_MAX, MAKING_REQUESTS_MAX, Node
-from tests.simulation.oracle import Oracle, Violation
+from tests.simulation.oracle import Oracle
 from tests.simulation.plants import PLANTS
 from tests.simulation.process import BUSY_MAX, Clocks, Process
 from tests.simulation.processes import Processes
 from tests.simulation.scenario import MAKING, Scenario
 from tests.simulation.theft import THIEF
+from tests.simulation.violation import Violation
 from tests.simulation.weather import Weather
 from tests.simulation.wire import Wire
 
@@ -136,14 +137,14 @@ class World:
 
     def _act(self) -> None:
         """One thing happens: a process does something, or something happens to it or around it."""
-        deeds = (
+        deeds: list[tuple[Callable[[], object], int]] = [
             *((partial(self._led, one), weight) for one, weight in self._own),
             (self._mine_under_way, 15),
             (self._change, 16),
             (self._wire, 3),
             (self._keep_or_restore, RESTORE_WEIGHT if self.scenario.has("restored ledger") else 0),
             (self.processes.change, PROCESSES_WEIGHT if self.scenario.processes > 1 else 0),
-        )
+        ]
         (chosen,) = self._steps.choices([each for each, _ in deeds], [weight for _, weight in deeds])
         chosen()
 

@@ -1,11 +1,12 @@
 """Two programs that swap with each other, and customers who are members of both."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from bridge.answers import Limit
 from bridge.client import Client
 from exchange.points import POINTS_MAX
-from tests.end_to_end.running import ServiceProcess, until
+from tests.end_to_end.running import until
 
 SYMBOLS = ("BEAN", "MILE")
 SCOPES = ["earn", "redeem", "swap", "terms", "members", "read"]
@@ -15,11 +16,28 @@ FIRST_POINTS = 1_000
 NO_LIMIT: Limit = {"capacity": POINTS_MAX, "refill_per_second": POINTS_MAX}
 
 
+class Served(Protocol):
+    """A service, or several that stand for one."""
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        ...
+
+    def client(self, key: str | None = None) -> Client:
+        """A client of it, the operator's without a key."""
+        ...
+
+    def log_end(self) -> str:
+        """The last lines of its log."""
+        ...
+
+
 @dataclass(frozen=True)
 class Town:
     """Where the customers are: the programs' ids, their keys, and the members' numbers, which are the same in both."""
 
-    service: ServiceProcess
+    service: Served
     keys: dict[str, str]
     members: tuple[str, ...]
 
@@ -28,7 +46,7 @@ class Town:
         return next(one for one in self.keys if one != program_id)
 
 
-def open_town(service: ServiceProcess) -> Town:
+def open_town(service: Served) -> Town:
     """Programs, terms of 2 to 1 both ways, and linked members without points."""
     with service.client() as operator:
         programs = [

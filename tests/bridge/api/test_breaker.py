@@ -1,5 +1,7 @@
 """The breaker over HTTP: it is seen, tripped by hand, and reset only while ledger and chain agree."""
 
+from functools import partial
+
 import pytest
 
 from bridge.store import breaker
@@ -81,7 +83,7 @@ def test_breaker__tripped_twice_for_the_same__then_told_once(world: World) -> No
         (Alarm.BY_HAND, "first"),
         (Alarm.FOREIGN_NONCE, "second"),
     ):
-        writer.run(lambda connection, a=alarm, r=reason: breaker.trip(connection, a, r, 5))
+        writer.run(partial(breaker.trip, alarm=alarm, reason=reason, now_ms=5))
     try:
         stopped = world.service.read(breaker.state)
         assert stopped is not None and (stopped.alarm, stopped.reason) == (Alarm.BY_HAND, "first")
@@ -111,7 +113,7 @@ def test_trip__over_books_that_still_differ__then_one_finding_in_its_newest_word
     writer = world.service.writer
     findings = [(Alarm.FOREIGN_BATCH, "a batch"), (Alarm.BOOKS_DIFFER, "at 7"), (Alarm.BOOKS_DIFFER, "at 8")]
     for alarm, reason in findings:
-        writer.run(lambda connection, a=alarm, r=reason: breaker.trip(connection, a, r, 5))
+        writer.run(partial(breaker.trip, alarm=alarm, reason=reason, now_ms=5))
     try:
         newest = [(one.alarm, one.reason) for one in world.service.read(breaker.history)[:2]]
         assert newest == [(Alarm.BOOKS_DIFFER, "at 8"), (Alarm.FOREIGN_BATCH, "a batch")]

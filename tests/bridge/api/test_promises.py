@@ -4,6 +4,7 @@ import copy
 import datetime
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -234,7 +235,8 @@ def test_swap__with_bonus_and_fee__then_they_are_operations_of_their_own_and_nam
     assert (bonus["kind"], bonus["program_id"], bonus["points"]) == ("bonus", trio.charlie.id, 100)
     assert (fee["kind"], fee["program_id"], fee["points"]) == ("fee", trio.alfa.id, 5)
     for program, extra in ((trio.charlie, bonus), (trio.alfa, fee)):
-        found = until(lambda program=program, extra=extra: _final(program, extra["operation_id"]))
+        found = until(partial(_final, program, extra["operation_id"]))
+        assert found is not None
         assert (found["of_swap"], found["swap"], found["points"]) == (swap["id"], None, extra["points"])
     assert trio.charlie.balance(who.charlie)["posted"] == 600
     assert trio.alfa.balance(who.alfa)["posted"] == TRIO_POINTS - 2_005

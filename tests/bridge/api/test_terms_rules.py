@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bridge.store import terms
+from bridge.store import schema, terms
 
 from .trio import RULES, Trio
 from .world import World, problem
@@ -159,8 +159,8 @@ def test_terms__that_two_programs_agreed_on_past_us_and_that_gain__then_are_not_
 
     def gain(connection: Any) -> None:
         connection.execute(
-            terms.terms.update()
-            .where(terms.terms.c.id == harmless["id"])
+            schema.terms.update()
+            .where(schema.terms.c.id == harmless["id"])
             .values(from_units=1, revision=terms.last_revision(connection) + 1)
         )
 

@@ -55,7 +55,7 @@ class Trio:
         assert self.alfa.post("/v1/links", {"codes": codes}).status_code == 201
         if points:
             self.alfa.earn(ids[0], points, wait_s=30)
-        return Traveller(*ids[:3], echo=ids[4])
+        return Traveller(ids[0], ids[1], ids[2], echo=ids[4])
 
     def quote(self, who: Traveller, **more: Any) -> Any:
         """Ask for a quote from ALFA to CHAR."""

@@ -116,7 +116,7 @@ class Caller:
         self.description = description
         self.key = key
 
-    def headers(self, more: Mapping[str, str | bytes] | None = None) -> dict[str, str | bytes]:
+    def headers(self, more: Mapping[str, str | bytes] | None = None) -> dict[str, Any]:
         """The headers of a request."""
         own: dict[str, str | bytes] = {} if self.key is None else {"Authorization": f"Bearer {self.key}"}
         return own | dict(more or {})
@@ -300,7 +300,7 @@ class World:
 
         def still() -> bool:
             posting = self.operator.get("/v1/status").json()["posting"]
-            return posting["accepted_waiting"] == posting["batches_in_flight"] == 0
+            return bool(posting["accepted_waiting"] == posting["batches_in_flight"] == 0)
 
         self.until(still)
 

@@ -163,9 +163,8 @@ def test_token_init_code__of_any_name__equals_the_abi(name: str) -> None:
     assert ",".join(constructor_kinds("PointsToken")) == kinds
     people = [ISSUER, THREE, TWO, ADMIN, EXCHANGE]
     limits = [(1, 2), (3, 4), (5, 6)]
-    ours = contracts.token_init_code(
-        contracts.TokenSetup(name, "SYM", *people, True, 77, *(contracts.Bounds(*each) for each in limits))
-    )
+    given: list[Any] = [*people, True, 77, *(contracts.Bounds(*each) for each in limits)]
+    ours = contracts.token_init_code(contracts.TokenSetup(name, "SYM", *given))
     arguments = abi_encode([kinds], [(name, "SYM", *people, True, 77, *limits)])
     assert ours == artifact("PointsToken").bytecode + arguments
 

@@ -131,10 +131,10 @@ def test_terms_and_swaps__on_chain__are_decoded(world: World) -> None:
         assert (closed, admitted) == (events.Closed(announced.id, 1), events.Admitted(program, 10**12))
         assert world.call(world.exchange, contracts.encode_admitted(program)) == 1
     proposed = world.told(world.exchange, contracts.encode_propose(one, two, TERMS))
-    assert proposed == [events.TermsProposed(one, two, 1, *astuple(TERMS), me)]
+    assert proposed == [events.TermsProposed(*(one, two, 1, *astuple(TERMS), me))]
     receipt = world.sender.send(world.exchange, contracts.encode_consent(one, two, 1), GAS)
     now = existing(world.rpc.block(receipt.block_hash)).timestamp
-    assert world.said(receipt) == [events.TermsAdopted(one, two, 1, *astuple(TERMS), now)]
+    assert world.said(receipt) == [events.TermsAdopted(*(one, two, 1, *astuple(TERMS), now))]
     assert world.call(world.exchange, contracts.encode_in_force(one, two)) == 1
     kept = contracts.decode_terms(world.rpc.call(world.exchange, contracts.encode_terms_of(one, two, 1)))
     assert kept == TERMS

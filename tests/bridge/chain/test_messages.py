@@ -1,18 +1,16 @@
 """The table of node messages: every line means what it says, and the page shows the same."""
 
-import importlib.util
 import time
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import write_node_messages
 from bridge.chain.errors import RpcRefused
 from bridge.chain.messages import CODES, EXPLAINED, MESSAGE_CHARS_MAX, MESSAGES, Meaning, NodeMessage, meaning_of
 
-ROOT = Path(__file__).resolve().parents[3]
 NODES = {"geth", "Erigon", "Nethermind", "Besu", "Reth", "anvil", "Hardhat", "Alchemy", "Infura", "QuickNode"}
 #: what each node's pool may refuse a transaction with, and every one of them must be known by
 TOLD_BY_EVERY_NODE = {
@@ -112,23 +110,14 @@ def test_reverted__is_what_the_contract_said__not_the_node(
 # -- the page ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("write_node_messages", ROOT / "scripts" / "write_node_messages.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def test_page__as_committed__shows_the_table() -> None:
+    assert write_node_messages.main(["--check"]) == 0, "run scripts/write_node_messages.py"
 
 
-def test_page__as_committed__shows_the_table(script: ModuleType) -> None:
-    assert script.main(["--check"]) == 0, "run scripts/write_node_messages.py"
-
-
-def test_page__that_says_something_else__then_check_is_red(
-    script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_page__that_says_something_else__then_check_is_red(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stale = tmp_path / "page.md"
-    stale.write_text(script.PAGE.read_text(encoding="utf-8").replace("`-32614`", "`-32615`"), encoding="utf-8")
-    assert script.main(["--check", "--file", str(stale)]) == 1
+    stale.write_text(
+        write_node_messages.PAGE.read_text(encoding="utf-8").replace("`-32614`", "`-32615`"), encoding="utf-8"
+    )
+    assert write_node_messages.main(["--check", "--file", str(stale)]) == 1
     assert "write_node_messages.py" in capsys.readouterr().err

@@ -33,7 +33,7 @@ def test_doctor__of_a_server__says_its_version_its_schema_and_what_endangers_com
     told = found(sarraf)
     assert not told["ok"] and "fsync is 'off'" in str(told["detail"]), "the tests' own server gives up durability"
     with psycopg.connect(url, autocommit=True) as session:
-        session.execute("ALTER DATABASE " + url.rpartition("/")[2] + " SET synchronous_commit = off")  # type: ignore[arg-type]
+        session.execute("ALTER DATABASE " + url.rpartition("/")[2] + " SET synchronous_commit = off")
     assert "synchronous_commit is 'off'" in str(found(sarraf)["detail"])
 
 

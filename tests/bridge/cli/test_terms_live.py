@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tests.bridge.cli.conftest import Market, Sarraf, Write
-from tests.bridge.fake_service import OPERATOR_KEY, FakeService, Refused
+from tests.bridge.fake_market import Refused
+from tests.bridge.fake_service import OPERATOR_KEY, FakeService
 
 PLAIN = """
 terms:

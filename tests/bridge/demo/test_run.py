@@ -18,7 +18,8 @@ from bridge.demo.replay import BUFFER_ITEMS_MAX, in_order
 from bridge.demo.report import Report, show
 from bridge.demo.run import Options, run
 from tests.bridge.demo.conftest import coupon, purchase, write_rows
-from tests.bridge.fake_service import OPERATOR_KEY, FakeService, Refused, Reply
+from tests.bridge.fake_market import Refused
+from tests.bridge.fake_service import OPERATOR_KEY, FakeService, Reply
 
 Clients = Callable[[str | None], Client]
 

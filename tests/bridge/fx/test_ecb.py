@@ -161,7 +161,7 @@ def test_rate__of_a_currency_that_the_bank_does_not_publish__says_how_to_supply_
 def test_rate__of_a_currency_in_itself__is_one_without_reading_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(currency_converter, "CurrencyConverter", None)
     same = EcbRates().rate("SAR", "SAR", date(1900, 1, 1))
-    assert (same.rate, same.date) == (1, date(1900, 1, 1))
+    assert (same.rate, same.date) == (Fraction(1), date(1900, 1, 1))
 
 
 def test_file__asked_from_many_threads_at_once__is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ def back_up(office: Office, path: Path) -> Path:
         database.close()  # a template must have no sessions
         path.write_text(_copied(database._reading.url.render_as_string(hide_password=False)))
         return path
+    assert isinstance(database, SqliteDatabase)
     with database._engine.connect() as connection:
         connection.exec_driver_sql("VACUUM INTO ?", (str(path),))
     return path

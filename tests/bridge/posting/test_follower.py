@@ -200,7 +200,9 @@ def test_step__of_a_swap__confirms_both_sides(office: Office, ann: Member, box: 
     assert office.reconciler.audit().differences == 0
 
 
-def test_step__where_another_branch_is_called_final__waits_until_it_is_ours(office: Office, ann: Member) -> None:
+def test_step__where_another_branch_is_called_final__waits_until_it_is_ours(
+    office: Office, ann: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Behind one address there may be several nodes: the one that says what is final is on another branch."""
     office.finality = FinalityRule.parse("finalized")
     office.begin()
@@ -209,7 +211,7 @@ def test_step__where_another_branch_is_called_final__waits_until_it_is_ours(offi
     office.mine(2)
     honest = office.chain.block
     other = replace(office.chain.blocks[1].block, hash=new_hash())
-    office.chain.block = lambda asked: other if asked == "finalized" else honest(asked)  # type: ignore[method-assign]
+    monkeypatch.setattr(office.chain, "block", lambda asked: other if asked == "finalized" else honest(asked))
     assert not office.follower.step()
     assert office.states(operation_id) == ["confirmed"]
     office.chain.block = honest  # type: ignore[method-assign]

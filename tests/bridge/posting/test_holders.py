@@ -10,7 +10,7 @@ from bridge.chain.events import Bound, Deposited, Event, PositionMoved, Redeemed
 from bridge.chain.finality import FinalityRule
 from bridge.posting import relays
 from bridge.posting.poster import LOOK_AGAIN_MS
-from bridge.store import accounts, audit, challenges, events, holder_calls, limits, releases, wallets
+from bridge.store import accounts, audit, challenges, holder_calls, limits, releases, wallets
 from bridge.store.accounts import Account
 from bridge.store.holder_calls import HolderCall, Wish
 from bridge.store.members import Member
@@ -238,7 +238,7 @@ def test_redemption__then_is_confirmed_when_seen_and_booked_when_final(office: O
     (operation,) = made.operations("redemption")
     assert (operation.state, operation.points, operation.reason, operation.tag) == ("final", 25, None, None)
     assert made.state(call) == holder_calls.FINAL and made.wallet.points == 35
-    (told,) = [one for one in office.ledger.ask(events.after, 0, air.id)[0] if one.operation_id == operation.id]
+    (told,) = [one for one in office.ledger.told(air) if one.operation_id == operation.id]
     assert (told.kind, told.state) == ("redemption", "final")
     made.require_exact()
 

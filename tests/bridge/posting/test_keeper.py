@@ -9,8 +9,10 @@ from bridge.store import accounts, chainstate, events, holds, operations, pendin
 from bridge.store.earns import EarnRequest
 from bridge.store.events import SubjectEvent
 from bridge.store.members import Member
+from bridge.store.pages import Ask
 from bridge.store.pending_earns import Change
 from bridge.store.programs import Program
+from bridge.store.sqlite import SqliteDatabase
 from exchange.days import DAY_MS
 from exchange.operations import OperationKind
 from tests.bridge.posting.conftest import Office
@@ -30,7 +32,7 @@ def cat(office: Office, air: Program) -> Member:
 
 def of_kind(office: Office, kind: OperationKind) -> list[tuple[int, str, bool]]:
     """The operations of a kind: how many points, how far they have come, and whether only the chain told of them."""
-    found = office.ledger.ask(operations.page, operations.Filter(kind=kind.value), operations.pages.Ask()).items
+    found = office.ledger.ask(operations.page, operations.Filter(kind=kind.value), Ask()).items
     return [(one.points, one.state, one.restored) for one in reversed(found)]
 
 
@@ -87,6 +89,7 @@ def test_step__while_the_ledger_recovers__does_nothing(office: Office, cat: Memb
 def test_due_since__in_a_large_ledger__reads_only_what_is_due(office: Office, air: Program, cat: Member) -> None:
     """By SQLite's own plan, since a time would hang on the machine."""
     ledger = office.ledger
+    assert isinstance(ledger.database, SqliteDatabase)
     ledger.do(programs.tell_ahead, air.id, [10])
     ledger.earn(cat, 4)
     with plans_of(ledger.database._engine) as plans:

@@ -66,7 +66,7 @@ class Process:
             writer=self.writer,
             rpc=self.node,  # type: ignore[arg-type]
             finality=FinalityRule.parse("depth:2"),
-            keystore=FakeKeystore(),  # type: ignore[arg-type]
+            keystore=FakeKeystore(),
             clock=lambda: ledger.now_ms,
             chain_id=31337,
             rules=RULES,
@@ -75,7 +75,7 @@ class Process:
             own_chain=False,
             guard=threading.Lock(),
         )
-        self.following = Seat(lambda: self.leadership.grant(CHAIN), self.parts.following)  # type: ignore[arg-type]
+        self.following = Seat(lambda: self.leadership.grant(CHAIN), self.parts.following)
         self.posting = Seat(self.leadership.lanes, self.parts.poster)
 
     def step(self) -> None:
@@ -109,7 +109,7 @@ class Street:
     def process(self, name: str, *, alone: bool = False) -> Process:
         """Another process, whose clocks go with all others'."""
         mine = self._open()
-        mine.database.now_ms = lambda _: self.ledger.now_ms  # type: ignore[method-assign]
+        mine.database.now_ms = lambda connection: self.ledger.now_ms  # type: ignore[method-assign]  # noqa: ARG005
         made = Process(mine, self.chain, name, alone=alone)
         self.processes.append(made)
         return made

@@ -1,5 +1,6 @@
 """Rebuilding a ledger from a chain in memory, and holding it against the ledger that posted there."""
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -291,7 +292,7 @@ def test_rebuild__from_a_node_that_fails_now_and_then__goes_on(
     office.ledger.earn(ann, 100, "one")
     office.settle()
     pauses: list[float] = []
-    monkeypatch.setattr(rebuild.time, "sleep", pauses.append)
+    monkeypatch.setattr(time, "sleep", pauses.append)
     asked, read = 0, told.block
 
     def flaky(which: BlockId) -> Block | None:
@@ -312,7 +313,7 @@ def test_rebuild__from_a_node_that_stays_away__ends(
 ) -> None:
     pauses: list[float] = []
     office.mine(3)
-    monkeypatch.setattr(rebuild.time, "sleep", pauses.append)
+    monkeypatch.setattr(time, "sleep", pauses.append)
     monkeypatch.setattr(told, "logs", _away)
     with pytest.raises(ChainUnreachable):
         rebuilt(office, tmp_path)

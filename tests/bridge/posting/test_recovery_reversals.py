@@ -1,6 +1,8 @@
 """Recovery of reversals and debts: nobody pays twice for what a lost ledger took back or was owed."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +24,7 @@ def test_recover__of_reversals_and_repayments__leaves_each_one_effect_in_whateve
 
     def repeat() -> tuple[int, int]:
         """All requests, as partners make them; what they came to take from the member and give back."""
-        asked = [
+        asked: list[Callable[[], Any]] = [
             lambda: ledger.reverse(earned, 60, "refund"),
             lambda: ledger.operation(ledger.earn(ann, 30, "next")),
             lambda: ledger.reverse(redeemed, 50, "cancelled"),

@@ -7,9 +7,10 @@ import pytest
 from bridge.chain.contracts import Bounds, Limit, LimitNow
 from bridge.posting import room
 from bridge.posting.poster import LOOK_AGAIN_MS
-from bridge.store import batches, events, limits, operations, programs, terms
+from bridge.store import batches, limits, operations, programs, terms
 from bridge.store.batches import Batch
 from bridge.store.members import Member
+from bridge.store.pages import Ask
 from bridge.store.programs import Program
 from exchange.days import DAY_MS
 from exchange.errors import OverLimit
@@ -63,7 +64,7 @@ def test_step__over_what_the_chain_lets_through__waits_says_so_and_goes_on(
     assert _throttled(office, late) is None
     assert office.ledger.ask(batches.count_throttled) == 0
     assert office.chain.state.balances.total() == 150
-    told = [one.state for one in office.ledger.ask(events.after, 0, air.id)[0] if one.operation_id == late]
+    told = [one.state for one in office.ledger.told(air) if one.operation_id == late]
     assert told == ["accepted", "throttled", "submitted", "confirmed"], "that it waits is told once"
 
 
@@ -378,7 +379,7 @@ def _expire(office: Office, air: Program, *points: int) -> list[str]:
 
 def _expiries(office: Office) -> list[str]:
     of = operations.Filter(kind=OperationKind.EXPIRY.value)
-    return [one.id for one in reversed(office.ledger.ask(operations.page, of, operations.pages.Ask()).items)]
+    return [one.id for one in reversed(office.ledger.ask(operations.page, of, Ask()).items)]
 
 
 def _posted(office: Office, *of: str) -> int:

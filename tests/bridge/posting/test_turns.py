@@ -18,7 +18,8 @@ ROUNDS = 4
 
 
 def _serve(served: list[int], failing: set[int]) -> bool | None:
-    turns, answers = Turns(), []
+    turns = Turns()
+    answers: list[bool | None] = []
     for _ in range(ROUNDS):
 
         def serve(one: int) -> bool:

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
     if asked.work:
-        _work(*asked.work, asked.seconds)
+        _work(asked.work[0], asked.work[1], asked.seconds)
         return
     found = {"sqlite, 1 writer": _on_sqlite(asked.seconds)}
     with running(durable=True) as server:

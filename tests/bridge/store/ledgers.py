@@ -17,6 +17,7 @@ from bridge.store import (
     challenges,
     debts,
     earns,
+    events,
     expiry,
     extras,
     freezing,
@@ -44,6 +45,7 @@ from bridge.store.captures import CaptureRequest
 from bridge.store.chainstate import Times
 from bridge.store.database import Database
 from bridge.store.earns import EarnAnswer, EarnRequest
+from bridge.store.events import OperationEvent
 from bridge.store.freezing import Frozen, Item
 from bridge.store.holder_events import Happening
 from bridge.store.holds import Hold, HoldRequest
@@ -393,6 +395,11 @@ class Ledger:
 
     def accounts(self, who: Member) -> list[Account]:
         return self.ask(accounts.of_member, who.id)
+
+    def told(self, program: Program | None, cursor: int = 0) -> list[OperationEvent]:
+        """What a program is told of its operations behind the cursor; None: all of them."""
+        found, _ = self.ask(events.after, cursor, None if program is None else program.id)
+        return [one for one in found if isinstance(one, OperationEvent)]
 
     def operation(self, operation_id: str) -> Operation:
         return self.ask(operation_by_id, operation_id)

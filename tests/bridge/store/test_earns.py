@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.store import earns, events
+from bridge.store import earns
 from bridge.store.earns import EarnRequest
 from bridge.store.operations import NOTHING_EARNED
 from bridge.store.programs import Program
@@ -140,8 +140,7 @@ def test_accept__in_a_program_without_a_token__is_refused(ledger: Ledger) -> Non
 def test_accept__of_several__tells_each(ledger: Ledger, air: Program) -> None:
     ann = ledger.member(air, "ann")
     told = [ledger.earn(ann, amount) for amount in (1, 2, 3)]
-    found, _ = ledger.ask(events.after, 0, air.id)
-    assert [(one.operation_id, one.state) for one in found] == [(each, "accepted") for each in told]
+    assert [(one.operation_id, one.state) for one in ledger.told(air)] == [(each, "accepted") for each in told]
 
 
 def test_accept__of_more_than_a_programs_books_can_count__is_refused_with_what_is_left(

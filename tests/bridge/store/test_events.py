@@ -3,6 +3,7 @@
 import pytest
 
 from bridge.store import events, outcomes
+from bridge.store.events import OperationEvent
 from bridge.store.members import Member
 from bridge.store.programs import Program
 from tests.bridge.store.ledgers import Ledger
@@ -18,8 +19,7 @@ def ann(ledger: Ledger, air: Program, box: Program) -> Member:
 
 
 def _states(ledger: Ledger, cursor: int, program: Program | None) -> list[tuple[str, str]]:
-    found, _ = ledger.ask(events.after, cursor, None if program is None else program.id)
-    return [(one.operation_id, one.state) for one in found]
+    return [(one.operation_id, one.state) for one in ledger.told(program, cursor)]
 
 
 def test_after__of_a_batch__opens_into_each_of_its_operations(ledger: Ledger, ann: Member, air: Program) -> None:
@@ -43,7 +43,7 @@ def test_after__from_a_cursor__goes_on_where_the_reader_stopped(
         assert all(cursor < one.cursor <= after for one in found)
         if after == cursor:
             break
-        seen += [one.operation_id for one in found if one.state == "accepted"]
+        seen += [one.operation_id for one in found if isinstance(one, OperationEvent) and one.state == "accepted"]
         cursor = after
     assert seen[-8:] == operations
     assert cursor == ledger.ask(events.last_cursor)

@@ -5,6 +5,7 @@ import sqlalchemy as sa
 
 from bridge.store import accounts, audit, expiry, holds, limits, releases
 from bridge.store.expiry import ExpiringDay
+from bridge.store.limits import Bounds
 from bridge.store.members import Member
 from bridge.store.pages import Ask
 from bridge.store.programs import Program
@@ -15,7 +16,7 @@ from exchange.errors import InsufficientPoints
 from exchange.ledger import Balance
 from exchange.points import Points
 from exchange.words import EntryKind
-from tests.bridge.store.ledgers import WIDE, Bounds, Ledger
+from tests.bridge.store.ledgers import WIDE, Ledger
 
 LIFE_MS = 30 * DAY_MS
 
@@ -220,7 +221,7 @@ def test_expire_due__of_more_than_one_batch_lets_expire__is_divided_and_what_is_
     ledger: Ledger,
 ) -> None:
     """A quarter of the limit, rounded up, expires in one batch."""
-    tight = ledger.program("DEF", 30, bounds=WIDE | {limits.REDEMPTION: Bounds(10, 1)})
+    tight = ledger.program("DEF", 30, bounds={**WIDE, limits.REDEMPTION: Bounds(10, 1)})
     bob = ledger.member(tight, "bob")
     for amount in (1, 2, 1, 8, 11):
         ledger.earn(bob, amount)

@@ -89,7 +89,7 @@ def test_confirm__of_a_batch_that_was_not_seen_sent__tells_both_steps(
     operation_id = ledger.earn(ann, 10)
     before = ledger.ask(events.last_cursor)
     frozen = ledger.confirm(air)
-    found, _ = ledger.ask(events.after, before, air.id)
+    found = ledger.told(air, before)
     assert [(one.operation_id, one.state) for one in found] == [
         (operation_id, "submitted"),
         (operation_id, "confirmed"),
@@ -160,7 +160,7 @@ def test_finalise__of_a_redemption_that_was_skipped_in_two_accounts__tells_its_f
     number = ledger.mine(ledger.freeze(ledger.stream(box)), skipped=[0, 1])
     cursor = ledger.ask(events.last_cursor)
     assert sorted(ledger.finalise(number)) == [one.id for one in ledger.accounts(ben)]
-    found, _ = ledger.ask(events.after, cursor, box.id)
+    found = ledger.told(box, cursor)
     assert [one.state for one in found if one.operation_id == operation_id] == ["failed"]
 
 
@@ -172,7 +172,7 @@ def test_finalise__of_a_skipped_swap__tells_both_programs_that_it_failed_and_not
     cursor = ledger.ask(events.last_cursor)
     ledger.finalise(number)
     for program in (air, box):
-        found, _ = ledger.ask(events.after, cursor, program.id)
+        found = ledger.told(program, cursor)
         assert [one.state for one in found] == ["failed"]
 
 
@@ -371,7 +371,7 @@ def test_dissolve__of_swaps__is_told_to_both_programs(ledger: Ledger, ann: Membe
     cursor = ledger.ask(events.last_cursor)
     ledger.dissolve(ledger.stream(air, box))
     for program in (air, box):
-        found, _ = ledger.ask(events.after, cursor, program.id)
+        found = ledger.told(program, cursor)
         assert [(one.operation_id, one.state) for one in found] == [(operation_id, "accepted")]
 
 
@@ -394,7 +394,7 @@ def test_fail_swaps__of_terms_that_are_gone__gives_the_holds_back(
     assert (failed.state, failed.reason) == ("failed", "replaced")
     assert ledger.operation(alive).state == "accepted"
     for program in (air, box):
-        found, _ = ledger.ask(events.after, cursor, program.id)
+        found = ledger.told(program, cursor)
         assert [(one.operation_id, one.state) for one in found] == [(dead, "failed")]
     with ledger.database.read() as connection:
         states = connection.execute(sa.select(entry.c.state).where(entry.c.operation_id == dead)).scalars().all()

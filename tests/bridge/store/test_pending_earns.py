@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from bridge.store import chainstate, events, limits, operations, pending_earns
 from bridge.store.earns import ISSUED_MAX, RELEASE_AHEAD_DAYS_MAX, EarnRequest
+from bridge.store.limits import Bounds
 from bridge.store.members import Member
 from bridge.store.pending_earns import Cancellation, Change, Coming
 from bridge.store.programs import Program
@@ -25,7 +26,7 @@ from exchange.errors import (
 )
 from exchange.ledger import Balance
 from exchange.points import Points
-from tests.bridge.store.ledgers import WIDE, Bounds, Ledger
+from tests.bridge.store.ledgers import WIDE, Ledger
 
 
 @pytest.fixture
@@ -210,7 +211,7 @@ def test_change__to_a_time_that_is_over__lets_the_points_come_now(ledger: Ledger
 
 
 def test_change__to_more_than_can_be_issued__is_refused_and_leaves_no_trace(ledger: Ledger) -> None:
-    tight = ledger.program("DEF", bounds=WIDE | {"issuance": Bounds(100, 1)})
+    tight = ledger.program("DEF", bounds={**WIDE, "issuance": Bounds(100, 1)})
     bob = ledger.member(tight, "bob")
     operation_id = ledger.earn_later(bob, 100, ledger.now_ms + DAY_MS)
     before = ledger.everything()

@@ -83,9 +83,10 @@ def raising(code: str) -> sa.TextClause:
 
 def commits_of(database: PostgresDatabase) -> int:
     with database.read() as connection:
-        return connection.scalar(
+        found: int = connection.scalar(
             sa.text("SELECT commits FROM writer WHERE process = :process"), {"process": database.process}
         )
+        return found
 
 
 # -- taking turns -----------------------------------------------------------------------------
@@ -115,11 +116,12 @@ def test_write__while_another_process_writes__waits_and_sees_what_that_wrote(
 
 def _waiting(database: PostgresDatabase) -> int:
     with database.read() as connection:
-        return connection.scalar(
+        found: int = connection.scalar(
             sa.text(
                 "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
             )
         )
+        return found
 
 
 def test_events__of_two_processes__are_numbered_in_the_order_of_their_commits(

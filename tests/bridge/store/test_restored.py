@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from bridge.store import accounts, batches, lots, outcomes, streams
+from bridge.store import accounts, attempts, batches, lots, streams
 from bridge.store.batches import Foreign, Mined, Told
 from bridge.store.members import Member
 from bridge.store.programs import Program
@@ -62,7 +62,7 @@ def test_finalise__of_a_torn_batch_that_is_mined_after_all__books_what_the_chain
     stream = ledger.stream(air)
     ledger.freeze(stream, 1)
     later = ledger.freeze(ledger.stream(air), 2)
-    monkeypatch.setattr(outcomes.attempts, "signed_since", lambda *_: True)
+    monkeypatch.setattr(attempts, "signed_since", lambda *_: True)
     ledger.finalise(_foreign(ledger, stream, 1, _words(ledger, ann, first, second)))
     assert (ledger.batch(later.id).state, ledger.batch(later.id).origin) == (batches.FROZEN, batches.TORN)
     ledger.finalise(ledger.mine(ledger.batch(later.id)))

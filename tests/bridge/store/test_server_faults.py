@@ -102,7 +102,9 @@ def test_server__that_is_killed_again_and_again_while_writers_write__loses_nothi
     databases = [PostgresDatabase(url) for _ in range(WRITERS)]
     writers = [LedgerWriter(one) for one in databases]
     clients = [Client(one, f"client{n}-{m}") for n, one in enumerate(writers) for m in range(3)]
-    for one in (*writers, *clients):
+    for service in writers:
+        service.start()
+    for one in clients:
         one.start()
     for _ in range(KILLS):
         before = [len(one.acknowledged) for one in clients]
@@ -119,10 +121,10 @@ def test_server__that_is_killed_again_and_again_while_writers_write__loses_nothi
     assert acknowledged <= found
     assert len(found - acknowledged) <= len(clients), "at most the last of each is there without an answer"
     assert sum(one.refusals for one in clients) > 0
-    for one in writers:
-        one.stop()
-    for one in databases:
-        one.close()
+    for service in writers:
+        service.stop()
+    for database in databases:
+        database.close()
 
 
 def test_server__that_is_restarted_within_a_transaction__has_it_run_again(server: Server, url: str) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from bridge.store import attempts, audit, events, freezing, lanes, limits, outcomes, paths, quotes, streams, terms
+from bridge.store import attempts, audit, freezing, lanes, limits, outcomes, paths, quotes, streams, terms
 from bridge.store.members import Member
 from bridge.store.programs import Program
 from bridge.store.quotes import QuoteRequest
@@ -118,7 +118,7 @@ def test_accept__along_a_path__is_one_operation_without_entries_between(
         between = connection.execute(sa.select(leg_hop)).all()
     assert [(one.program_id, one.credit, one.amount) for one in entries] == [(air.id, False, 98), (car.id, True, 39)]
     assert [(one.operation_id, one.leg, one.place, one.points) for one in between] == [(swap_id, 0, 0, 65)]
-    told = [ledger.ask(events.after, 0, one.id)[0] for one in (air, box, car)]
+    told = [ledger.told(one) for one in (air, box, car)]
     assert [any(each.operation_id == swap_id for each in some) for some in told] == [True, False, True]
 
 

@@ -1,5 +1,7 @@
 """Terms: how they stand over time."""
 
+from typing import Any
+
 import pytest
 
 from bridge.store import terms
@@ -21,7 +23,13 @@ from tests.bridge.store.ledgers import Ledger
 
 
 def _proposal(source: Program, destination: Program, **changed: int) -> Proposal:
-    given = {"from_units": 3, "to_units": 2, "minimum": 1, "increment": 1, "settlement_price_micro": 7} | changed
+    given: dict[str, Any] = {
+        "from_units": 3,
+        "to_units": 2,
+        "minimum": 1,
+        "increment": 1,
+        "settlement_price_micro": 7,
+    } | changed
     return Proposal(
         from_program_id=source.id, to_program_id=destination.id, currency="USD", proposed_by=source.id, **given
     )

@@ -385,7 +385,7 @@ def test_create__under_a_shared_cap__counts_what_was_made_in_the_group_before_te
     ledger.agree(*first, rules=Rules(group="banks", caps=hotels.caps), version=2)
     assert _left(ledger, who, car) == 20
     assert _left(ledger, ann, first[1]) == 20, "a direction that goes to another group begins nothing anew"
-    ledger.do(terms.suspended, *(one.id for one in first), ledger.now_ms)
+    ledger.do(terms.suspended, first[0].id, first[1].id, ledger.now_ms)
     assert _left(ledger, who, car) == 20
     ledger.now_ms += FIRMNESS.quote_life_ms + 1
     assert _left(ledger, who, car) == 30
