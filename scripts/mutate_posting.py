@@ -263,6 +263,8 @@ def _digest(copy: Path) -> str:
 
 
 def _forget_survivors(copy: Path, module: str) -> None:
+    # mutmut would know of functions that are new only the tests that are new as well.
+    (copy / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
     meta = copy / "mutants" / f"{module}.meta"
     if meta.is_file():
         content = json.loads(meta.read_text())

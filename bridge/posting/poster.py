@@ -92,7 +92,6 @@ class Poster:
             guardians = lanes.guardians(connection)
             controls = self._due_controls(connection, guardians if stopped else None)
             moving = {} if stopped else self._of_ours(connection, self._moving_streams(connection))
-        done = False
         try:
             done = not stopped and self._dissolve()
             done = self._sign_due(controls, moving) or done

@@ -9,7 +9,7 @@ from bridge.chain.finality import FinalityRule
 from bridge.posting import calls, poster, powers
 from bridge.posting.chain_time import FRESH_S
 from bridge.posting.submitter import RESEND_AFTER_MS, UNMINED_PER_LANE_MAX, Submitter
-from bridge.store import attempts, batches, breaker, freezing, streams
+from bridge.store import attempts, batches, breaker, freezing, lanes, streams
 from bridge.store.attempts import Attempt
 from bridge.store.batches import Batch, Control
 from bridge.store.breaker import Alarm
@@ -443,3 +443,39 @@ def test_step__while_the_breaker_is_tripped__then_only_the_guardians_calls_go_ou
     assert office.states(waiting) == ["accepted"]
     assert office.ledger.batch(pause.id).state == "submitted"
     assert len(office.chain.sent) == 1
+
+
+def test_step__where_the_node_does_not_tell_what_there_is_room_for__sends_again_what_is_signed(
+    office: Office, ann: Member, box: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.ledger.earn(ann, 5)
+    office.poster.step()
+    office.ledger.earn(office.ledger.member(box, "ben"), 7)
+    office.ledger.now_ms += RESEND_AFTER_MS
+    monkeypatch.setattr(office.chain, "call_many", _away)
+    with pytest.raises(ChainUnreachable):
+        office.poster.step()
+    assert len(office.chain.sent) == 2 and office.chain.sent[0] == office.chain.sent[1]
+
+
+def test_step__where_the_node_does_not_tell_of_a_guardian_while_posting_is_stopped__sends_nothing_of_others(
+    office: Office, ann: Member, air: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.ledger.earn(ann, 5)
+    office.poster.step()
+    office.ledger.do(breaker.trip, Alarm.BY_HAND, "a key was stolen", office.ledger.now_ms)
+    pause = office.ledger.do(powers.pause, air.id, office.ledger.now_ms)
+    guardian, known = office.ledger.ask(lanes.by_id, pause.lane_id).address, office.chain.transaction_count
+    monkeypatch.setattr(
+        office.chain,
+        "transaction_count",
+        lambda address, block="latest": _away() if address == guardian else known(address, block),
+    )
+    office.ledger.now_ms += RESEND_AFTER_MS
+    with pytest.raises(ChainUnreachable):
+        office.poster.step()
+    assert len(office.chain.sent) == 1
+
+
+def _away(*_: object) -> None:
+    raise ChainUnreachable("away")
