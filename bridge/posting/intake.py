@@ -160,7 +160,7 @@ def _follow_set_up(
             outcomes.confirm(connection, found.id, _mined(receipt), (), now_ms)
             _created(connection, found, receipt, now_ms)
         else:
-            reason = report.reverts.get(transaction_hash, "reverted")
+            reason = report.reverts[transaction_hash]
             _log.error("the chain refused %s for %s: %s", found.purpose, found.subject, reason)
             batches.fail_control(connection, found.id, _mined(receipt), reason)
             _refused(connection, found, reason, now_ms)

@@ -44,8 +44,9 @@ class LostCall:
 class BlockReport:
     """Everything that the ledger needs to know of one block.
 
-    `foreign` has the call behind each batch that this ledger did not simply freeze; one that is left out could not be
-    read. `lost` are by their hashes the transactions that carried what waits here without being known.
+    `reverts` says why, of each transaction of ours that the chain refused. `foreign` has the call behind each batch
+    that this ledger did not simply freeze; one that is left out could not be read. `lost` are by their hashes the
+    transactions that carried what waits here without being known.
     """
 
     block: Block

@@ -6,7 +6,7 @@ from random import Random
 from typing import TypeVar
 
 from bridge.client import Client, ClientError, Posted, ProblemAnswer
-from tests.soak.record import EARN, REDEMPTION, SWAP, Asked, Record
+from tests.soak.record import CAPTURE, EARN, REDEMPTION, REVERSAL, SWAP, Asked, Record
 from tests.soak.town import FIRST_POINTS, Town
 
 #: Between two requests of one customer.
@@ -18,7 +18,7 @@ INSIST_S_MAX = 600.0
 #: One request in so many is sent again though it was answered.
 REPEATED_ONE_IN = 4
 EARNED_MAX, SPENT_MAX = 60, 80
-KINDS = (EARN, EARN, REDEMPTION, SWAP)
+KINDS = (EARN, EARN, EARN, REDEMPTION, SWAP, CAPTURE, REVERSAL)
 #: Refusals that say nothing of the request: a stranger listens where the service was, or it asks to come back.
 NO_ANSWER = frozenset({401, 403, 404, 429})
 
@@ -35,6 +35,8 @@ class Customer:
         self._record = record
         self._dice = Random(f"{seed} {number}")
         self._asked = 0
+        #: what was accepted and can be taken back, by the operation
+        self._standing: dict[str, Asked] = {}
         self._ended = threading.Event()
         self._clients: dict[str, Client] = {}
         self._thread = threading.Thread(target=self._live, name=number, daemon=True)
@@ -68,8 +70,12 @@ class Customer:
         elif kind == REDEMPTION:
             asked = Asked(kind, program, self.number, self._key(), points)
             self._settle(asked, lambda client: client.redeem(self.number, key=asked.key, points=points))
-        else:
+        elif kind == CAPTURE:
+            self._hold_and_capture(program, points)
+        elif kind == SWAP:
             self._swap(program, 2 * points)
+        elif self._standing:
+            self._reverse(self._dice.choice(list(self._standing)))
 
     def _earn(self, program: str, points: int) -> None:
         asked = Asked(EARN, program, self.number, self._key(), points)
@@ -87,15 +93,33 @@ class Customer:
         asked = Asked(SWAP, program, self.number, self._key(), points, to, quote["amount_out"])
         self._settle(asked, lambda client: client.swap(quote["id"], key=asked.key))
 
+    def _hold_and_capture(self, program: str, points: int) -> None:
+        """Hold points as a till does, and redeem all or some of them; the rest is free again."""
+        key = self._key()
+        try:
+            held = self._insist(program, lambda client: client.hold(self.number, key=key, points=points))
+        except ProblemAnswer:
+            return  # too few points
+        asked = Asked(CAPTURE, program, self.number, self._key(), self._dice.randint(1, points), of=held["id"])
+        self._settle(asked, lambda client: client.capture(held["id"], key=asked.key, points=asked.points, final=True))
+
+    def _reverse(self, operation_id: str) -> None:
+        of = self._standing.pop(operation_id)
+        asked = Asked(REVERSAL, of.program, self.number, self._key(), of.points, of=of.kind)
+        self._settle(asked, lambda client: client.reverse(operation_id, key=asked.key))
+
     def _settle(self, asked: Asked, send: Callable[[Client], Posted]) -> None:
         """Send until there is an answer, and write it down; now and then once more."""
         for _ in range(2 if self._dice.randrange(REPEATED_ONE_IN) == 0 else 1):
             try:
-                self._record.accept(asked, self._insist(asked.program, send).operation["id"])
+                operation_id = self._insist(asked.program, send).operation["id"]
             except ProblemAnswer as refusal:
                 self._record.refuse(asked, refusal.type)
                 return
+            self._record.accept(asked, operation_id)
         self._asked += 1
+        if asked.kind in (EARN, REDEMPTION, CAPTURE):
+            self._standing[operation_id] = asked
 
     def _key(self) -> str:
         self._asked += 1

@@ -5,12 +5,15 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-EARN, REDEMPTION, SWAP = "earn", "redemption", "swap"
+EARN, REDEMPTION, SWAP, CAPTURE, REVERSAL = "earn", "redemption", "swap", "capture", "reversal"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request under its own key; of a swap, `points` go in and `points_out` come out at the other program."""
+    """One request under its own key; of a swap, `points` go in and `points_out` come out at the other program.
+
+    A reversal takes back all of an operation of the kind `of`; a capture is from the hold `of`.
+    """
 
     kind: str
     program: str
@@ -19,6 +22,7 @@ class Asked:
     points: int
     to_program: str = ""
     points_out: int = 0
+    of: str = ""
 
 
 @dataclass

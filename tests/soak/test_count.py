@@ -3,14 +3,14 @@
 import pytest
 
 from exchange.words import EntryKind, PostedWord, entry_tag
-from tests.soak.record import EARN, REDEMPTION, SWAP, Asked, Record
+from tests.soak.record import CAPTURE, EARN, REDEMPTION, REVERSAL, SWAP, Asked, Record
 from tests.soak.verdict import wrong_of
 
 ANN, BEN = b"a" * 20, b"b" * 20
 
 
-def asked(kind: str = EARN) -> Asked:
-    return Asked(kind, "prg", "ann", "key", 10)
+def asked(kind: str = EARN, of: str = "") -> Asked:
+    return Asked(kind, "prg", "ann", "key", 10, of=of)
 
 
 def word(kind: EntryKind = EntryKind.EARN, amount: int = 10, reference: bytes = ANN) -> PostedWord:
@@ -27,6 +27,7 @@ def word(kind: EntryKind = EntryKind.EARN, amount: int = 10, reference: bytes = 
         (EARN, "final", [word(amount=9)]),
         (EARN, "final", [word(EntryKind.BONUS)]),
         (REDEMPTION, "failed", []),
+        (CAPTURE, "final", [word(EntryKind.REDEMPTION), word(EntryKind.REDEMPTION)]),
         (SWAP, "final", [word(EntryKind.SWAP, 4), word(EntryKind.SWAP, 4)]),
     ],
 )
@@ -44,6 +45,21 @@ def test_request__with_another_effect_than_its_own__is_told(kind: str, state: st
 )
 def test_request__with_one_effect__is_right(kind: str, words: list[PostedWord]) -> None:
     assert wrong_of(asked(kind), "final", words) is None
+
+
+@pytest.mark.parametrize(
+    ("of", "carried", "other"),
+    [
+        (EARN, EntryKind.REVERSAL, EntryKind.REINSTATEMENT),
+        (REDEMPTION, EntryKind.REINSTATEMENT, EntryKind.REVERSAL),
+        (CAPTURE, EntryKind.REINSTATEMENT, EntryKind.REDEMPTION),
+    ],
+)
+def test_reversal__of_what_gave_or_took_points__goes_the_other_way(
+    of: str, carried: EntryKind, other: EntryKind
+) -> None:
+    assert wrong_of(asked(REVERSAL, of), "final", [word(carried)]) is None
+    assert wrong_of(asked(REVERSAL, of), "final", [word(other)]) is not None
 
 
 def test_record__of_answers_that_contradict_each_other__keeps_them() -> None:

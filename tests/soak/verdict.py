@@ -3,15 +3,21 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from bridge.answers import Hold
 from bridge.chain import contracts
 from bridge.chain.rpc import Rpc
 from bridge.client import Client
-from exchange.words import EntryKind, PostedWord, entry_tag
+from exchange.words import EntryKind, PostedWord, capture_tag, entry_tag
 from tests.end_to_end.words import words_on_chain
-from tests.soak.record import EARN, REDEMPTION, SWAP, Asked, Record
+from tests.soak.record import CAPTURE, EARN, REDEMPTION, REVERSAL, SWAP, Asked, Record
 from tests.soak.town import Town
 
-KINDS = {EARN: EntryKind.EARN, REDEMPTION: EntryKind.REDEMPTION, SWAP: EntryKind.SWAP}
+KINDS = {
+    EARN: EntryKind.EARN,
+    REDEMPTION: EntryKind.REDEMPTION,
+    CAPTURE: EntryKind.REDEMPTION,
+    SWAP: EntryKind.SWAP,
+}
 #: Violations that are shown one by one.
 SHOWN_MAX = 20
 
@@ -48,7 +54,7 @@ def judge(town: Town, record: Record, rpc: Rpc) -> Verdict:
     done = []
     for asked, operation_id in record.accepted.items():
         state = states.pop(operation_id, "unknown")
-        words = carried.pop((tokens[asked.program], entry_tag(asked.program, asked.key)), [])
+        words = carried.pop((tokens[asked.program], tag_of(asked)), [])
         if state == "failed" and asked.kind == SWAP and not words:
             verdict.failed += 1
         elif told := wrong_of(asked, state, words):
@@ -58,6 +64,7 @@ def judge(town: Town, record: Record, rpc: Rpc) -> Verdict:
     verdict.violations += [f"the ledger has operation {one}, which nobody was promised" for one in states]
     verdict.violations += [f"the chain carried {words}, which nobody was promised" for words in carried.values()]
     _balances(town, done, rpc, tokens, verdict)
+    verdict.violations += [f"a hold is still open, though it was captured for good: {one}" for one in _open_holds(town)]
     return verdict
 
 
@@ -67,17 +74,32 @@ def wrong_of(asked: Asked, state: str, words: list[PostedWord]) -> str | None:
         return f"was accepted, and is {state} with {len(words)} words"
     accounts = [word.reference for word in words]
     total = sum(word.amount for word in words)
-    if {word.kind for word in words} != {KINDS[asked.kind]} or total != asked.points:
+    if {word.kind for word in words} != {kind_of(asked)} or total != asked.points:
         return f"the chain carried {total} points in {len(words)} words"
     if asked.kind != SWAP and len(set(accounts)) < len(accounts):
         return "the chain carried it more than once"
     return None
 
 
+def tag_of(asked: Asked) -> bytes:
+    """What tells the words of a request from all others of its program."""
+    if asked.kind == CAPTURE:
+        return capture_tag(asked.program, asked.of, asked.key)
+    return entry_tag(asked.program, asked.key)
+
+
+def kind_of(asked: Asked) -> EntryKind:
+    """What the words of an accepted request are on the chain."""
+    if asked.kind == REVERSAL:
+        return EntryKind.REVERSAL if asked.of == EARN else EntryKind.REINSTATEMENT
+    return KINDS[asked.kind]
+
+
 def _balances(town: Town, done: list[Asked], rpc: Rpc, tokens: dict[str, bytes], verdict: Verdict) -> None:
     expected: Counter[tuple[str, str]] = Counter()
     for one in done:
-        expected[one.program, one.member] += one.points if one.kind == EARN else -one.points
+        credits = kind_of(one) in (EntryKind.EARN, EntryKind.REINSTATEMENT)
+        expected[one.program, one.member] += one.points if credits else -one.points
         if one.kind == SWAP:
             expected[one.to_program, one.member] += one.points_out
     for program, token in tokens.items():
@@ -87,6 +109,16 @@ def _balances(town: Town, done: list[Asked], rpc: Rpc, tokens: dict[str, bytes],
         wanted = {number: expected[program, number] for number in town.members}
         if held != wanted or supply != sum(wanted.values()):
             verdict.violations.append(f"{program}: the chain holds {held} of {supply}, the customers reckon {wanted}")
+
+
+def _open_holds(town: Town) -> list[Hold]:
+    found: list[Hold] = []
+    for key in town.keys.values():
+        with town.service.client(key) as client:
+            for number in town.members:
+                (member,) = client.members(member_number=number)
+                found += [one for one in client.holds(member["id"]) if one["state"] == "open"]
+    return found
 
 
 def _held(client: Client, number: str, rpc: Rpc, token: bytes) -> int:

@@ -433,6 +433,7 @@ def test_terms__adopted_and_suspended_on_the_chain__are_so_in_the_ledger(
     office.follow()
     row = office.ledger.ask(terms.by_id, terms_id)
     assert office.ledger.ask(terms.standing, row, office.ledger.now_ms) == terms.SUSPENDED
+    assert row.suspended_ms == office.chain.blocks[-1].block.timestamp * 1000
 
 
 def test_events__about_programs_that_are_not_ours__are_passed_over(office: Office, air: Program) -> None:
