@@ -106,6 +106,7 @@ def read_words(words: bytes) -> list[PostedWord]:
     while place < count:
         word = words[place * WORD_BYTES : (place + 1) * WORD_BYTES]
         if word[_KIND_AT] == EntryKind.BIND:
+            assert place + 2 <= count, "a binding has two words"
             wallet = words[(place + 2) * WORD_BYTES - ADDRESS_BYTES : (place + 2) * WORD_BYTES]
             bound = wallet if any(wallet) else None
             found.append(PostedWord(place, word[:_KIND_AT], EntryKind.BIND, 0, word[_TAG_AT:], bound))

@@ -1,15 +1,31 @@
 """Entry words: the bytes that stand on chain; the hashes come from another implementation, `cast`."""
 
+from dataclasses import replace
+from itertools import accumulate
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.points import POINTS_MAX, Points
-from exchange.words import EntryKind, EntryWord, account_address, capture_tag, digest, entry_tag, is_captured_from
+from exchange.words import (
+    EntryKind,
+    EntryWord,
+    PostedWord,
+    account_address,
+    binding_words,
+    capture_tag,
+    digest,
+    entry_tag,
+    is_captured_from,
+    path_id,
+    read_words,
+)
 from tests.exchange.strategies import amounts
 
 TOKEN = b"\x11" * 20
 REFERENCE = b"\x22" * 20
+WALLET = b"\x33" * 20
 TAG = bytes([1, 2, 3, 4, 5])
 
 words = st.builds(
@@ -19,6 +35,31 @@ words = st.builds(
     amount=amounts(),
     tag=st.binary(min_size=5, max_size=5),
 )
+
+
+posted = st.builds(
+    PostedWord,
+    place=st.just(0),
+    reference=st.binary(min_size=20, max_size=20),
+    kind=st.sampled_from([one for one in EntryKind if one is not EntryKind.BIND]),
+    amount=amounts(),
+    tag=st.binary(min_size=5, max_size=5),
+)
+bindings = st.builds(
+    PostedWord,
+    place=st.just(0),
+    reference=st.binary(min_size=20, max_size=20),
+    kind=st.just(EntryKind.BIND),
+    amount=st.just(0),
+    tag=st.binary(min_size=5, max_size=5),
+    wallet=st.none() | st.binary(min_size=20, max_size=20).filter(any),
+)
+
+
+def packed(one: PostedWord) -> bytes:
+    if one.kind is EntryKind.BIND:
+        return binding_words(one.reference, one.wallet, one.tag)
+    return EntryWord(one.reference, one.kind, Points(one.amount), one.tag).pack()
 
 
 def test_pack__of_an_entry__lays_its_parts_side_by_side() -> None:
@@ -64,6 +105,49 @@ def test_entry_word__of_wrong_size__is_a_bug(reference: bytes, amount: int, tag:
 def test_unpack__of_a_wrong_length__is_a_bug() -> None:
     with pytest.raises(AssertionError):
         EntryWord.unpack(b"\x01" * 31)
+
+
+def test_pack__of_the_most_points__fills_the_amount() -> None:
+    assert EntryWord(REFERENCE, EntryKind.EARN, Points(POINTS_MAX), TAG).pack()[21:27] == b"\xff" * 6
+
+
+@pytest.mark.parametrize(("wallet", "second"), [(WALLET, "00" * 12 + "33" * 20), (None, "00" * 32)])
+def test_binding_words__of_a_wallet_or_none__are_an_entry_without_amount_and_its_address(
+    wallet: bytes | None, second: str
+) -> None:
+    assert binding_words(REFERENCE, wallet, TAG).hex() == "22" * 20 + "32" + "000000000000" + "0102030405" + second
+
+
+@pytest.mark.parametrize(
+    ("reference", "wallet", "tag"),
+    [(REFERENCE[1:], WALLET, TAG), (REFERENCE, WALLET[1:], TAG), (REFERENCE, b"", TAG), (REFERENCE, WALLET, TAG[1:])],
+)
+def test_binding_words__of_wrong_sizes__are_a_bug(reference: bytes, wallet: bytes, tag: bytes) -> None:
+    with pytest.raises(AssertionError):
+        binding_words(reference, wallet, tag)
+
+
+@given(st.lists(posted | bindings, max_size=6))
+def test_read_words__of_any_batch__tells_each_at_its_place(batch: list[PostedWord]) -> None:
+    places = accumulate((len(packed(one)) // 32 for one in batch), initial=0)
+    expected = [replace(one, place=place) for one, place in zip(batch, places, strict=False)]
+    assert read_words(b"".join(map(packed, batch))) == expected
+
+
+@pytest.mark.parametrize("words", [b"\x01" * 33, binding_words(REFERENCE, WALLET, TAG)[:32]])
+def test_read_words__of_what_no_contract_takes__is_a_bug(words: bytes) -> None:
+    with pytest.raises(AssertionError):
+        read_words(words)
+
+
+def test_path_id__of_tokens__is_the_hash_of_their_words() -> None:
+    assert path_id([TOKEN, REFERENCE]).hex() == "1bbe365357fe28ec15df954baa1b29fb309dd0e8a21208d768bce9ab1c0c4fd0"
+    assert path_id([REFERENCE, TOKEN]) != path_id([TOKEN, REFERENCE])
+
+
+def test_path_id__of_no_address__is_a_bug() -> None:
+    with pytest.raises(AssertionError):
+        path_id([TOKEN, REFERENCE[1:]])
 
 
 def test_account_address__of_token_and_reference__is_what_solidity_derives() -> None:
