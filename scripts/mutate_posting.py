@@ -76,7 +76,9 @@ MODULES: Final[dict[str, list[str]]] = {
     ],
     "exchange/operations.py": ["tests/exchange/test_operations.py"],
     "exchange/words.py": ["tests/exchange/test_words.py"],
-    "bridge/posting/follower.py": [f"{_POSTING}{name}.py" for name in ("follower", "intake", "submitter")],
+    "bridge/posting/follower.py": [
+        *(f"{_POSTING}{name}.py" for name in ("follower", "intake", "submitter", "recovery", "holders")),
+    ],
     "bridge/posting/room.py": [f"{_POSTING}{name}.py" for name in ("room", "poster", "paths", "holders")],
     "bridge/posting/calls.py": [f"{_POSTING}{name}.py" for name in ("calls", "poster", "holders", "paths")],
     "bridge/store/blocks.py": [f"{_STORE}blocks.py", f"{_POSTING}follower.py", f"{_POSTING}intake.py"],

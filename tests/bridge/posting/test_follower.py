@@ -7,11 +7,16 @@ import pytest
 
 from bridge.chain.errors import ChainError, ChainUnreachable, RpcRefused
 from bridge.chain.finality import FinalityRule
-from bridge.store import attempts, blocks
+from bridge.chain.rpc import BlockId
+from bridge.store import attempts, batches, blocks, breaker
+from bridge.store.batches import Control
+from bridge.store.breaker import Alarm
+from bridge.store.lanes import LaneId
 from bridge.store.members import Member
 from bridge.store.programs import Program
+from exchange.words import digest
 from tests.bridge.posting.conftest import Office
-from tests.bridge.store.ledgers import new_hash
+from tests.bridge.store.ledgers import EXCHANGE, new_hash
 
 
 def _tip(office: Office) -> tuple[int, bytes]:
@@ -133,6 +138,35 @@ def test_step__after_a_reorganisation_below_finality__trips_the_breaker_and_undo
     assert office.ledger.everything("breaker", "breaker_event") == before
 
 
+def test_step__once_it_has_tripped_the_breaker_for_a_reorganisation__walks_back_no_further(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.mine(4)
+    office.chain.reorganise(4)
+    for _ in range(5):
+        office.chain.mine()
+    office.follower.step()
+    assert office.breaker is not None
+    asked: list[BlockId] = []
+    block = office.chain.block
+    monkeypatch.setattr(office.chain, "block", lambda number: [asked.append(number), block(number)][1])
+    assert not office.follower.step()
+    assert asked == [5], "the block behind its own, and none on the way back"
+    office.ledger.do(breaker.reset, "looked at", office.ledger.now_ms)
+    assert not office.follower.step()
+    assert office.breaker is not None, "but once the operator has looked at it"
+
+
+def test_step__while_the_breaker_is_tripped_for_something_else__follows_a_reorganisation(office: Office) -> None:
+    office.mine(2)
+    office.ledger.do(breaker.trip, Alarm.BY_HAND, "for a test", office.ledger.now_ms)
+    office.chain.reorganise(1)
+    for _ in range(2):
+        office.chain.mine()
+    office.follow()
+    assert _is_the_chain(office)
+
+
 def test_step__where_a_block_is_lost_on_the_way_back__asks_again_and_trips_nothing(
     office: Office, ann: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,6 +185,18 @@ def test_step__where_a_block_is_lost_on_the_way_back__asks_again_and_trips_nothi
     assert office.breaker is None
     office.follow()
     assert _is_the_chain(office)
+
+
+def test_step__without_a_journal__asks_for_no_raw_transactions(
+    office: Office, ann: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another node keeps its own chain."""
+    operation_id = office.ledger.earn(ann, 5)
+    office.poster.step()
+    office.follower._journal = False
+    monkeypatch.setattr(office.chain, "raw_transactions", lambda _: pytest.fail("it was asked"))
+    office.mine()
+    assert office.states(operation_id) == ["confirmed"]
 
 
 def test_step__where_a_receipt_is_missing__takes_nothing_in(
@@ -246,3 +292,57 @@ def test_step__of_a_block_whose_logs_the_node_does_not_show_yet__waits(
     office.follow()
     assert office.states(operation_id) == ["confirmed" if of_ours else "submitted"]
     assert (office.breaker is None) == of_ours
+
+
+def test_step__of_two_batches_of_which_the_node_shows_the_first_ones_logs_alone__waits(
+    office: Office, ann: Member, air: Program, box: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = office.ledger.earn(ann, 5), office.ledger.earn(office.ledger.member(box, "ben"), 7)
+    office.poster.step()
+    office.chain.mine()
+    known = office.chain.logs
+    with monkeypatch.context() as patched:
+        patched.setattr(office.chain, "logs", lambda *asked: [one for one in known(*asked) if one.address == air.token])
+        with pytest.raises(RpcRefused, match="not all logs yet"):
+            office.follower.step()
+    assert office.states(first, second) == ["submitted"] * 2
+    office.follow()
+    assert office.states(first, second) == ["confirmed"] * 2
+
+
+# -- why a call was refused --------------------------------------------------------------------
+
+
+def _refused(office: Office, target: bytes | None) -> str | None:
+    """Why the chain refused a call, as the ledger has it."""
+    call = office.ledger.do(
+        batches.add_control, Control("fund", "lane 9", LaneId(1), target, b"\0" * 4, 100_000), office.ledger.now_ms
+    )
+    office.poster.step()
+    office.chain.refused = {digest(office.chain.sent[-1])}
+    office.mine()
+    return office.ledger.batch(call).reason
+
+
+def test_step__of_a_refused_call__asks_why_as_of_the_block_before(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.mine(2)
+    asked: list[object] = []
+    monkeypatch.setattr(office.chain, "call", lambda *given, **_: asked.append(given[2]))
+    assert _refused(office, EXCHANGE) == "refused because of what stood before it in its block"
+    assert asked == [2]
+
+
+def test_step__of_a_refused_call__whose_state_the_node_no_longer_has__goes_on_without_the_reason(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object, **__: object) -> bytes:
+        raise RpcRefused(-32000, "missing trie node", method="eth_call")
+
+    monkeypatch.setattr(office.chain, "call", lost)
+    assert _refused(office, EXCHANGE) == "the node could not tell why"
+
+
+def test_step__of_a_contract_that_was_not_created__says_so(office: Office) -> None:
+    assert _refused(office, None) == "the contract could not be created"
