@@ -7,7 +7,7 @@ import pytest
 from bridge.chain.contracts import Bounds, Limit, LimitNow
 from bridge.posting import room
 from bridge.posting.poster import LOOK_AGAIN_MS
-from bridge.store import batches, limits, operations, programs, terms
+from bridge.store import batches, blocks, limits, operations, programs, terms
 from bridge.store.batches import Batch
 from bridge.store.members import Member
 from bridge.store.pages import Ask
@@ -66,6 +66,15 @@ def test_step__over_what_the_chain_lets_through__waits_says_so_and_goes_on(
     assert office.chain.state.balances.total() == 150
     told = [one.state for one in office.ledger.told(air) if one.operation_id == late]
     assert told == ["accepted", "throttled", "submitted", "confirmed"], "that it waits is told once"
+
+
+def test_step__where_a_limit_is_used_up__lets_not_one_point_through(office: Office, ann: Member, air: Program) -> None:
+    _limit(office, air, Limit.ISSUANCE)
+    office.ledger.earn(ann, CAPACITY)
+    office.post()
+    late = office.ledger.earn(ann, 1)
+    office.poster.step()
+    assert _throttled(office, late) == {"limit": "issuance", "needed": 1, "available": 0}
 
 
 def test_step__behind_what_is_under_way__counts_that_as_used(
@@ -194,6 +203,39 @@ def test_step__of_swaps_over_the_cap__waits_for_the_next_period(
         office.post()
         _pass(office, 2)
     assert office.states(late) == ["final"]
+
+
+@pytest.mark.parametrize(("late_s", "used"), [(-1, 80), (0, 0)])
+def test_read__of_a_path_as_a_period_begins__counts_the_cap_anew_once_the_chains_clock_is_sure_to_be_in_it(
+    office: Office, ann: Member, air: Program, box: Program, late_s: int, used: int
+) -> None:
+    office.ledger.earn(ann, 500)
+    office.settle()
+    office.ledger.swap(ann, box, 80)
+    office.settle()
+    tip, stream = office.ledger.ask(blocks.tip), office.ledger.stream(air, box)
+    assert tip is not None
+    begins_s = (tip.timestamp // CAP_PERIOD_S + 1) * CAP_PERIOD_S
+    now_s = begins_s + room.CLOCK_LAG_S + late_s
+    found = office.ledger.ask(lambda connection: room.read(office.chain, connection, stream, now_s))
+    assert found.caps_used == {limits.cap_of(air.id, box.id): used}
+
+
+def test_keeps_enough__behind_what_is_under_way__counts_that_as_used(office: Office, ann: Member, air: Program) -> None:
+    _limit(office, air, Limit.REDEMPTION)
+    office.ledger.earn(ann, 50)
+    office.settle()
+    office.ledger.redeem(ann, 30)
+    office.poster.step()
+    stream, kept = office.ledger.stream(air), limits.kept_from_expiry(CAPACITY)
+
+    def keeps(points: int) -> bool:
+        with office.ledger.database.read() as connection:
+            found = room.read(office.chain, connection, stream, office.ledger.now_ms // 1000)
+            return found.keeps_enough(connection, stream, {limits.REDEMPTION: points})
+
+    assert keeps(CAPACITY - 30 - kept)
+    assert not keeps(CAPACITY - 30 - kept + 1)
 
 
 def test_step__of_swaps_over_the_credit_limit__waits_until_the_source_owes_less(
