@@ -6,9 +6,12 @@ from dataclasses import replace
 import pytest
 
 from bridge.chain.errors import ChainError, ChainUnreachable, RpcRefused
+from bridge.chain.events import TRANSFER, Transfer, topic_of
 from bridge.chain.finality import FinalityRule
-from bridge.chain.rpc import BlockId
-from bridge.store import attempts, batches, blocks, breaker
+from bridge.chain.rpc import Block, BlockId, Log
+from bridge.posting import follower
+from bridge.posting.report import BlockReport
+from bridge.store import attempts, batches, blocks, breaker, schema
 from bridge.store.batches import Control
 from bridge.store.breaker import Alarm
 from bridge.store.lanes import LaneId
@@ -308,6 +311,47 @@ def test_step__of_two_batches_of_which_the_node_shows_the_first_ones_logs_alone_
     assert office.states(first, second) == ["submitted"] * 2
     office.follow()
     assert office.states(first, second) == ["confirmed"] * 2
+
+
+# -- what holders do among themselves ----------------------------------------------------------
+
+ALICE, BOB, NOBODY = b"\xa1" * 20, b"\xb2" * 20, bytes(20)
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "transferable", "told"),
+    [
+        (ALICE, BOB, True, [Transfer(ALICE, BOB, 7)]),
+        (ALICE, BOB, False, []),  # only what moves points to and from wallets, which has events of its own
+        (NOBODY, BOB, True, []),
+        (ALICE, NOBODY, True, []),
+    ],
+)
+def test_step__of_points_that_pass_from_wallet_to_wallet__tells_of_them_where_the_program_lets_them(
+    office: Office,
+    air: Program,
+    monkeypatch: pytest.MonkeyPatch,
+    source: bytes,
+    destination: bytes,
+    transferable: bool,
+    told: list[Transfer],
+) -> None:
+    office.mine()
+    with office.ledger.database.write() as connection:
+        connection.execute(schema.program.update().values(transferable=transferable))
+    assert air.token is not None
+    block = office.chain.mine()
+    office.chain.blocks[-1].logs.append(_transfer(air.token, source, destination, 7, block))
+    reports: list[BlockReport] = []
+    monkeypatch.setattr(follower, "take_in", lambda _, report, *_rest: reports.append(report))
+    office.follower._next()
+    (report,) = reports
+    assert [one.event for one in report.seen] == told
+
+
+def _transfer(token: bytes, source: bytes, destination: bytes, points: int, block: Block) -> Log:
+    addresses = (source.rjust(32, b"\0"), destination.rjust(32, b"\0"))
+    return Log(token, (topic_of(TRANSFER), *addresses), points.to_bytes(32), new_hash(), 0, block.hash, block.number)
 
 
 # -- why a call was refused --------------------------------------------------------------------
