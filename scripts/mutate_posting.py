@@ -8,8 +8,8 @@
 mutmut makes the mutants and runs the tests, in private copies below .mutate/: one a module, since each module has
 tests of its own, on SQLite. A mutant is caught when a test fails or does not end, or when mypy refuses it. Written
 down are the score of each module and what survived, in docs/mutants-posting.md; whoever reads a survivor writes its
-reason there, and later runs keep it. Not counted: lines that log, and the text of an assertion. mutmut itself leaves
-out decorated functions, such as properties, and what stands outside of functions.
+reason there, and later runs keep it. Not counted: lines that log or say that a node is asked again, and the text of an
+assertion. mutmut itself leaves out decorated functions, such as properties, and what stands outside of functions.
 
 Exits 1 when a module of which every mutant was tested is below the score it must reach, 2 when the work could not be
 done, 3 when time ran out before the last mutant.
@@ -100,14 +100,14 @@ INTRODUCTION: Final = f"""\
 `make mutants-posting` breaks these modules in every small way, runs their tests, and writes this page. The score is
 how many of the tested mutants were caught: by a test that fails or takes over {TEST_SECONDS_MAX} s (`tests`), by tests
 that together do not end (`time`), or by mypy, which refuses what cannot run (`types`); `without types` leaves the
-latter out. Not counted are lines that log, and the words of assertions (`texts`). Not mutated are decorated functions,
-such as properties, and what stands outside of functions. Survivors are listed with the reason, which is written by hand
-and kept by later runs.
+latter out. Not counted are lines that log, or only say that a node is asked again, and the words of assertions
+(`texts`). Not mutated are decorated functions, such as properties, and what stands outside of functions. Survivors are
+listed with the reason, which is written by hand and kept by later runs.
 """
 HEAD: Final = "| function | line | changed to | why it survives |"
 
-#: The line of a log statement, with all that belongs to it.
-LOGS: Final = r"^\s*_log\.\w+\("
+#: Log statements, and errors of ours that only the log shows: a node is not done, and is asked again.
+UNCOUNTED: Final = (r"^\s*_log\.\w+\(", r"^\s*raise RpcRefused\(0, ")
 #: mutmut's codes; every other one means that the mutant survived, or that no test reaches it.
 _WORDS: Final = {None: "untested", 2: "untested", 1: "tests", 3: "tests", 37: "types"} | dict.fromkeys(
     (36, -24, 24, 152, 255), "time"
@@ -245,7 +245,7 @@ def _config(module: str) -> str:
     values: dict[str, Any] = {
         "source_paths": ["exchange", "bridge"],
         "only_mutate": [module],
-        "do_not_mutate_patterns": [LOGS],
+        "do_not_mutate_patterns": list(UNCOUNTED),
         "pytest_add_cli_args_test_selection": MODULES[module],
         "type_check_command": [*mypy, "exchange", "bridge"],
         "on_dependency_change": "ignore",
