@@ -297,20 +297,35 @@ def test_step__of_a_block_whose_logs_the_node_does_not_show_yet__waits(
     assert (office.breaker is None) == of_ours
 
 
-def test_step__of_two_batches_of_which_the_node_shows_the_first_ones_logs_alone__waits(
+def test_step__of_two_batches_of_which_the_node_shows_the_logs_of_one__waits(
     office: Office, ann: Member, air: Program, box: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = office.ledger.earn(ann, 5), office.ledger.earn(office.ledger.member(box, "ben"), 7)
+    both = [office.ledger.earn(ann, 5), office.ledger.earn(office.ledger.member(box, "ben"), 7)]
     office.poster.step()
     office.chain.mine()
     known = office.chain.logs
-    with monkeypatch.context() as patched:
-        patched.setattr(office.chain, "logs", lambda *asked: [one for one in known(*asked) if one.address == air.token])
-        with pytest.raises(RpcRefused, match="not all logs yet"):
-            office.follower.step()
-    assert office.states(first, second) == ["submitted"] * 2
+    for shown in (air, box):
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                office.chain,
+                "logs",
+                lambda *asked, token=shown.token: [one for one in known(*asked) if one.address == token],
+            )
+            with pytest.raises(RpcRefused, match="not all logs yet"):
+                office.follower.step()
+        assert office.states(*both) == ["submitted"] * 2
     office.follow()
-    assert office.states(first, second) == ["confirmed"] * 2
+    assert office.states(*both) == ["confirmed"] * 2
+
+
+@pytest.mark.usefixtures("air")
+def test_step__of_a_block_whose_header_hints_at_logs_of_ours_where_there_are_none__takes_it_in(office: Office) -> None:
+    """A bloom filter may say so of any address."""
+    office.chain.mine(office.chain.foreign(b"\x77" * 20))
+    mined = office.chain.blocks[-1]
+    mined.block = replace(mined.block, logs_bloom=b"\xff" * 256)
+    office.follow()
+    assert _is_the_chain(office)
 
 
 # -- what holders do among themselves ----------------------------------------------------------
