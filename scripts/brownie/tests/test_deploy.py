@@ -4,12 +4,11 @@ import json
 import os
 from pathlib import Path
 
+import brownie
 import pytest
+from brownie import PointsExchange, PointsToken
 from brownie.exceptions import VirtualMachineError
 from scripts.deploy import World, deploy, earn, word
-
-import brownie
-from brownie import PointsExchange, PointsToken
 
 #: Where the repo keeps what the service deploys.
 ARTIFACTS = Path(os.environ["SARRAF_ARTIFACTS"])
