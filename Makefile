@@ -67,7 +67,7 @@ prove: $(DEV) $(TOOLS) $(PROVE) ## prove the contracts: slither, halmos, planted
 mutants: $(DEV) $(TOOLS) ## break the contracts in every small way: each must fail a test (MINUTES=20, ONLY=Powers.sol)
 	@$(BIN)/python scripts/mutate_contracts.py $(if $(MINUTES),--minutes $(MINUTES)) $(foreach file,$(ONLY),--only $(file))
 
-mutants-posting: $(DEV) $(MUTATE) ## break posting and the ledger's rules in every small way (MINUTES=20, ONLY=submitter)
+mutants-posting: $(DEV) $(MUTATE) ## break posting and the ledger's rules in every small way (MINUTES=20, ONLY=submitter, WORKERS=2)
 	@.venv-mutate/bin/python scripts/mutate_posting.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(WORKERS),--workers $(WORKERS)) $(foreach module,$(ONLY),--only $(module))
 
 brownie: $(TOOLS) $(BROWNIE) ## compile, deploy and test the contracts with Brownie, in an environment of its own (ONLY=test)

@@ -3,14 +3,14 @@
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 import contract_tools
+import mutants
 import mutate_contracts
-import prove as proving
+import prove
 
 from .tools import CONTRACTS
 
@@ -32,22 +32,15 @@ FINDING = {
 PLACE = ("reentrancy-no-eth", "PointsExchange.settle(address[])")
 
 
-@pytest.fixture
-def prove(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """scripts/prove.py, working in a folder of the test's own, with no tool but those that the test makes."""
-    monkeypatch.setattr(proving, "WORK", tmp_path / "work")
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scripts work in a folder of the test's own, with no tool but those that the test makes."""
+    monkeypatch.setattr(prove, "WORK", tmp_path / "work")
     monkeypatch.setattr(contract_tools, "PATHS", (tmp_path,))
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    return proving
-
-
-@pytest.fixture
-def mutation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """scripts/mutate_contracts.py, keeping its results in a folder of the test's own."""
     monkeypatch.setattr(mutate_contracts, "HOME", tmp_path)
     monkeypatch.setattr(mutate_contracts, "RESULTS", tmp_path / "results.json")
     monkeypatch.setattr(mutate_contracts, "EXPLANATIONS", tmp_path / "mutants.md")
-    return mutate_contracts
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
 
 
 def tool(folder: Path, name: str, lines: str) -> None:
@@ -56,10 +49,9 @@ def tool(folder: Path, name: str, lines: str) -> None:
     path.chmod(0o755)
 
 
-def main(module: ModuleType, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+def main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     monkeypatch.setattr(sys, "argv", ["script", *arguments])
-    code: int = module.main()
-    return code
+    return prove.main()
 
 
 # -------------------------------------------------------------------- tools that fail
@@ -67,9 +59,9 @@ def main(module: ModuleType, monkeypatch: pytest.MonkeyPatch, *arguments: str) -
 
 @pytest.mark.parametrize("word", ["slither", "halmos", "planted"])
 def test_prove__tool_is_not_installed__is_red(
-    prove: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], word: str
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], word: str
 ) -> None:
-    assert main(prove, monkeypatch, word) == 1
+    assert main(monkeypatch, word) == 1
     said = capsys.readouterr().out
     assert "does not start" in said
     assert f"NOT PROVED: {word}" in said
@@ -78,110 +70,108 @@ def test_prove__tool_is_not_installed__is_red(
 @pytest.mark.parametrize("word", ["slither", "halmos", "planted"])
 @pytest.mark.parametrize("code", [0, 1])
 def test_prove__tool_ends_without_a_report__is_red(
-    prove: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, word: str, code: int
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, word: str, code: int
 ) -> None:
     for name in ("slither", "halmos"):
         tool(tmp_path, name, f"exit {code}")
 
-    assert main(prove, monkeypatch, word) == 1
+    assert main(monkeypatch, word) == 1
 
 
-def test_prove__slither_says_that_it_failed__is_red(
-    prove: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_prove__slither_says_that_it_failed__is_red(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     report = json.dumps({"success": False, "error": "no compiler", "results": {}})
     tool(tmp_path, "slither", f"""while [ "$1" != --json ]; do shift; done; echo '{report}' > "$2" """)
 
-    assert main(prove, monkeypatch, "slither") == 1
+    assert main(monkeypatch, "slither") == 1
 
 
 def test_prove__all_words_but_one_agree__is_red(
-    prove: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fails() -> str:
-        raise prove.ToolError("broken")
+        raise contract_tools.ToolError("broken")
 
     monkeypatch.setattr(prove, "TOOLS", {"slither": lambda: "fine", "halmos": fails, "invariants": lambda: "fine"})
 
-    assert main(prove, monkeypatch) == 1
+    assert main(monkeypatch) == 1
     assert "NOT PROVED: halmos\n" in capsys.readouterr().out
 
 
-def test_prove__all_words_agree__is_green(prove: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prove__all_words_agree__is_green(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prove, "TOOLS", {"slither": lambda: "fine", "halmos": lambda: "fine"})
 
-    assert main(prove, monkeypatch) == 0
+    assert main(monkeypatch) == 0
 
 
 # -------------------------------------------------------------------- answers that are not good enough
 
 
-def test_halmos__test_that_is_refuted__is_red(prove: ModuleType, tmp_path: Path) -> None:
+def test_halmos__test_that_is_refuted__is_red(tmp_path: Path) -> None:
     for path in SYMBOLIC.glob("*.proof.sol"):
         results = [result(name) for name in prove.CHECK.findall(path.read_text())]
         results[-1]["exitcode"] = prove.REFUTED
         fake_halmos(tmp_path, results, code=1)
 
-        with pytest.raises(prove.ToolError, match="is not proved"):
+        with pytest.raises(contract_tools.ToolError, match="is not proved"):
             prove._prove_file(path.name.removesuffix(".proof.sol"))
 
 
-def test_halmos__test_that_did_not_run__is_red(prove: ModuleType, tmp_path: Path) -> None:
+def test_halmos__test_that_did_not_run__is_red(tmp_path: Path) -> None:
     fake_halmos(tmp_path, [result("check_something_else")], code=0)
 
-    with pytest.raises(prove.ToolError, match="did not run"):
+    with pytest.raises(contract_tools.ToolError, match="did not run"):
         prove.prove_symbolically()
 
 
-def test_halmos__loop_that_was_cut_off__is_red(prove: ModuleType) -> None:
-    with pytest.raises(prove.ToolError, match="raise --loop"):
+def test_halmos__loop_that_was_cut_off__is_red() -> None:
+    with pytest.raises(contract_tools.ToolError, match="raise --loop"):
         prove.read_report({"test_results": {"Proof": [{**result("check_it"), "num_bounded_loops": 1}]}})
 
 
-def test_planted__proof_that_finds_nothing__is_red(prove: ModuleType, tmp_path: Path) -> None:
+def test_planted__proof_that_finds_nothing__is_red(tmp_path: Path) -> None:
     fake_halmos(tmp_path, [result(planted.test) for planted in prove.PLANTED], code=0)
 
-    with pytest.raises(prove.ToolError, match="does not find"):
+    with pytest.raises(contract_tools.ToolError, match="does not find"):
         prove.find_planted()
 
 
-def test_planted__every_bug__has_a_place_and_a_proof(prove: ModuleType) -> None:
+def test_planted__every_bug__has_a_place_and_a_proof() -> None:
     for planted in prove.PLANTED:
         text = (CONTRACTS / "src" / planted.file).read_text()
         assert prove.plant(planted, text) != text
         assert prove._file_of(planted)
 
 
-def test_planted__every_file_of_proofs__has_a_bug_to_find(prove: ModuleType) -> None:
+def test_planted__every_file_of_proofs__has_a_bug_to_find() -> None:
     files = {path.name.removesuffix(".proof.sol") for path in SYMBOLIC.glob("*.proof.sol")}
 
     assert {prove._file_of(planted) for planted in prove.PLANTED} == files
 
 
-def test_invariants__too_few_calls__are_red(prove: ModuleType) -> None:
-    with pytest.raises(prove.ToolError, match="only 99999 calls"):
+def test_invariants__too_few_calls__are_red() -> None:
+    with pytest.raises(contract_tools.ToolError, match="only 99999 calls"):
         prove.count_calls("[PASS] invariant_it() (runs: 200, calls: 99999, reverts: 0)")
 
 
-def test_invariants__none_at_all__are_red(prove: ModuleType) -> None:
-    with pytest.raises(prove.ToolError, match="no invariant"):
+def test_invariants__none_at_all__are_red() -> None:
+    with pytest.raises(contract_tools.ToolError, match="no invariant"):
         prove.count_calls("No tests found in project!")
 
 
-def test_slither__finding_without_an_answer__is_red(prove: ModuleType) -> None:
+def test_slither__finding_without_an_answer__is_red() -> None:
     findings = prove.read_findings({"success": True, "error": None, "results": {"detectors": [FINDING]}})
 
     assert list(findings) == [PLACE]
-    with pytest.raises(prove.ToolError, match="without an answer"):
+    with pytest.raises(contract_tools.ToolError, match="without an answer"):
         prove.compare(findings, {})
 
 
-def test_slither__answer_without_a_finding__is_red(prove: ModuleType) -> None:
-    with pytest.raises(prove.ToolError, match="no longer finds"):
+def test_slither__answer_without_a_finding__is_red() -> None:
+    with pytest.raises(contract_tools.ToolError, match="no longer finds"):
         prove.compare({}, {PLACE: "because"})
 
 
-def test_slither__answer_without_a_reason__is_none(prove: ModuleType, tmp_path: Path) -> None:
+def test_slither__answer_without_a_reason__is_none(tmp_path: Path) -> None:
     answers = tmp_path / "answers.md"
     answers.write_text("| `timestamp` | `A.f()` | |\n| `timestamp` | `A.g()` | It must. |\n")
 
@@ -202,36 +192,36 @@ def fake_halmos(folder: Path, results: list[dict[str, Any]], *, code: int) -> No
 # -------------------------------------------------------------------- mutants
 
 
-def test_mutants__survivor_without_an_explanation__is_red(mutation: ModuleType) -> None:
-    mutant, results = one_mutant(mutation, mutation.SURVIVED)
+def test_mutants__survivor_without_an_explanation__is_red() -> None:
+    mutant, results = one_mutant(mutate_contracts.SURVIVED)
 
-    assert mutation.report([mutant], results) == 1
-
-
-def test_mutants__survivor_with_an_explanation__is_green(mutation: ModuleType) -> None:
-    mutant, results = one_mutant(mutation, mutation.SURVIVED)
-    explain(mutation, mutant)
-
-    assert mutation.report([mutant], results) == 0
+    assert mutate_contracts.report([mutant], results) == 1
 
 
-def test_mutants__explanation_of_one_that_is_killed__is_red(mutation: ModuleType) -> None:
-    mutant, results = one_mutant(mutation, mutation.KILLED)
-    explain(mutation, mutant)
+def test_mutants__survivor_with_an_explanation__is_green() -> None:
+    mutant, results = one_mutant(mutate_contracts.SURVIVED)
+    explain(mutant)
 
-    assert mutation.report([mutant], results) == 1
-
-
-def test_mutants__one_not_tested__is_no_green(mutation: ModuleType) -> None:
-    mutant, _ = one_mutant(mutation, mutation.KILLED)
-
-    assert mutation.report([mutant], mutation.Results(fresh=True)) == 3
+    assert mutate_contracts.report([mutant], results) == 0
 
 
-def test_mutants__of_every_source__change_one_line_each(mutation: ModuleType) -> None:
-    for file in mutation.files([]):
+def test_mutants__explanation_of_one_that_is_killed__is_red() -> None:
+    mutant, results = one_mutant(mutate_contracts.KILLED)
+    explain(mutant)
+
+    assert mutate_contracts.report([mutant], results) == 1
+
+
+def test_mutants__one_not_tested__is_no_green() -> None:
+    mutant, _ = one_mutant(mutate_contracts.KILLED)
+
+    assert mutate_contracts.report([mutant], mutate_contracts.Results(fresh=True)) == 3
+
+
+def test_mutants__of_every_source__change_one_line_each() -> None:
+    for file in mutate_contracts.files([]):
         text = (CONTRACTS / "src" / file).read_text()
-        found = mutation.mutants_of(file, text)
+        found = mutants.mutants_of(file, text)
         assert found
         for mutant in found:
             before, after = text.splitlines(), mutant.apply(text).splitlines()
@@ -240,14 +230,14 @@ def test_mutants__of_every_source__change_one_line_each(mutation: ModuleType) ->
             ]
 
 
-def one_mutant(mutation: ModuleType, verdict: str) -> tuple[Any, Any]:
+def one_mutant(verdict: str) -> tuple[Any, Any]:
     """A mutant of a source that is there, and results that hold `verdict` of it."""
-    mutant = mutation.mutants_of("Powers.sol", (CONTRACTS / "src" / "Powers.sol").read_text())[0]
-    results = mutation.Results(fresh=True)
+    mutant = mutants.mutants_of("Powers.sol", (CONTRACTS / "src" / "Powers.sol").read_text())[0]
+    results = mutate_contracts.Results(fresh=True)
     results.add(mutant, verdict)
     return mutant, results
 
 
-def explain(mutation: ModuleType, mutant: Any) -> None:
+def explain(mutant: Any) -> None:
     file, sound, broken = mutant.key
-    mutation.EXPLANATIONS.write_text(f"| `{file}` | `{sound}` | `{broken}` | It changes nothing. |\n")
+    mutate_contracts.EXPLANATIONS.write_text(f"| `{file}` | `{sound}` | `{broken}` | It changes nothing. |\n")

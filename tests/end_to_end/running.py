@@ -59,6 +59,11 @@ def fresh_node() -> Iterator[Rpc]:
         process.wait(20)
 
 
+def until_active(operator: Client, program_id: str) -> None:
+    """Wait until a new program is set up on the chain."""
+    until(lambda: operator.program(program_id)["state"] == "active", f"{program_id} is active")
+
+
 class ServiceProcess:
     """`sarraf serve` on one data directory, started again on the same one after a kill."""
 

@@ -8,7 +8,7 @@ from typing import cast
 from bridge.answers import EarnItem
 from bridge.client import Client
 from bridge.demo.events import Period, Purchase, read_purchases
-from tests.end_to_end.running import ServiceProcess, until
+from tests.end_to_end.running import ServiceProcess, until_active
 
 PURCHASES = 300
 WORKERS = 4
@@ -40,7 +40,7 @@ def open_shop(service: ServiceProcess, purchases: int = PURCHASES) -> Shop:
             currency="points",
             earning_rate={"points": 1, "per_minor_units": CENTS_PER_POINT},
         )
-        until(lambda: operator.program(program["id"])["state"] == "active", "the program is active")
+        until_active(operator, program["id"])
         key = operator.create_key(program["id"], ["earn", "redeem", "members", "read"])["key"]
     with service.client(key) as client, ThreadPoolExecutor(8) as pool:
         list(pool.map(client.enrol, sorted({f"household-{one.household}" for one in chosen})))

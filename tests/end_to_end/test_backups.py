@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bridge.cli.main import main
-from tests.end_to_end.running import ServiceProcess, until
+from tests.end_to_end.running import ServiceProcess, until, until_active
 from tests.end_to_end.shop import CENTS_PER_POINT, Shop, open_shop, replay
 
 PURCHASES = 150
@@ -52,7 +52,7 @@ class Town:
             airline = operator.create_program(
                 name="Airline", symbol="AIR", currency="miles", earning_rate={"points": 1, "per_minor_units": 100}
             )
-            until(lambda: operator.program(airline["id"])["state"] == "active", "the airline is active")
+            until_active(operator, airline["id"])
             self.grocery_key = operator.create_key(self.shop.program_id, SCOPES)["key"]
             airline_key = operator.create_key(airline["id"], SCOPES)["key"]
         with service.client(self.grocery_key) as grocery, service.client(airline_key) as partner:

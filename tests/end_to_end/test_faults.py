@@ -15,7 +15,7 @@ import pytest
 
 from bridge.chain.rpc import Rpc
 from exchange.words import entry_tag
-from tests.end_to_end.running import ServiceProcess, fresh_node, until
+from tests.end_to_end.running import ServiceProcess, fresh_node, until, until_active
 from tests.end_to_end.words import words_on_chain
 from tests.faults.answers import Kind
 from tests.faults.faults import SEND, Faults
@@ -84,7 +84,7 @@ def _open(service: ServiceProcess, node: Rpc, faults: Faults) -> Iterator[Post]:
         made = operator.create_program(
             name="Post", symbol="POST", currency="points", earning_rate={"points": 1, "per_minor_units": 1}
         )
-        until(lambda: operator.program(made["id"])["state"] == "active", "the program is active")
+        until_active(operator, made["id"])
         token = bytes.fromhex(str(operator.program(made["id"])["token"])[2:])
         key = operator.create_key(made["id"], ["earn", "members", "read"])["key"]
     with service.client(key) as client:

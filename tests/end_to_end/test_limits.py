@@ -9,7 +9,7 @@ from bridge.answers import Limit, Operation
 from bridge.chain.events import Admitted, Announced, Event, decode_event
 from bridge.chain.rpc import Rpc
 from bridge.client import Client, ProblemAnswer
-from tests.end_to_end.running import ServiceProcess, until
+from tests.end_to_end.running import ServiceProcess, until, until_active
 
 #: Enough comes back in some seconds for what the tests let wait.
 CAPACITY, REFILL = 200, 20
@@ -28,7 +28,7 @@ def _program(service: ServiceProcess, issuance: Limit) -> Client:
             earning_rate={"points": 1, "per_minor_units": CENTS},
             limits={"issuance": issuance},
         )
-        until(lambda: operator.program(made["id"])["state"] == "active", "the program is active")
+        until_active(operator, made["id"])
         assert operator.program(made["id"])["limits"]["issuance"] == issuance
         return service.client(operator.create_key(made["id"], ["earn", "members", "read"])["key"])
 

@@ -10,7 +10,7 @@ from bridge.answers import Limit, Operation, PowerCall, ProgramOnChain
 from bridge.chain.contracts import NOBODY
 from bridge.chain.rpc import Rpc
 from bridge.client import Client
-from tests.end_to_end.running import ServiceProcess, until
+from tests.end_to_end.running import ServiceProcess, until, until_active
 
 DELAY_S = 2
 CENTS = 100
@@ -75,7 +75,7 @@ def _set(service: ServiceProcess, node: Rpc) -> Iterator[Stage]:
             earning_rate={"points": 1, "per_minor_units": CENTS},
             limits={"issuance": BEGIN},
         )
-        until(lambda: operator.program(made["id"])["state"] == "active", "the program is active")
+        until_active(operator, made["id"])
         key = operator.create_key(made["id"], ["earn", "members", "powers", "read"])["key"]
     with service.client(key) as client:
         client.enrol("one")

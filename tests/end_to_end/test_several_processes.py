@@ -15,7 +15,7 @@ import pytest
 
 from bridge.chain.rpc import Rpc
 from bridge.client import ClientError, ProblemAnswer
-from tests.end_to_end.running import ServiceProcess, fresh_node, until
+from tests.end_to_end.running import ServiceProcess, fresh_node, until, until_active
 from tests.faults.answers import Kind
 from tests.faults.faults import Faults
 from tests.faults.proxy import FaultProxy
@@ -225,7 +225,7 @@ def newcomers(place: Place) -> list[str]:
             program = operator.create_program(
                 name=symbol, symbol=symbol, currency="points", earning_rate={"points": 1, "per_minor_units": 1}
             )
-            until(lambda: operator.program(program["id"])["state"] == "active", "the program is active")
+            until_active(operator, program["id"])
             return str(program["id"])
 
     with ThreadPoolExecutor(2) as pool:

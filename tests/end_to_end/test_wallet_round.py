@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from bridge.chain.abi import encode_call
 from bridge.chain.rpc import Rpc
 from bridge.client import Client, ProblemAnswer
 from tests.end_to_end.holder import Holder, contract_wallet
-from tests.end_to_end.running import ServiceProcess, fresh_node, until
+from tests.end_to_end.running import ServiceProcess, fresh_node, until, until_active
 
 #: Between announcing a binding, or a program's admission, and its effect.
 DELAY_S = 3
@@ -158,7 +157,7 @@ def _furnished(service: ServiceProcess, node: Rpc) -> House:
             for name, symbol in (("Coffee", "BEAN"), ("Airline", "MILE"))
         }
         for program_id in programs.values():
-            until(partial(_is_active, operator, program_id), "the program is active")
+            until_active(operator, program_id)
         keys = {symbol: operator.create_key(program_id, SCOPES)["key"] for symbol, program_id in programs.items()}
     with service.client(keys["BEAN"]) as coffee, service.client(keys["MILE"]) as airline:
         _agree(coffee, airline, programs, node)
@@ -200,10 +199,6 @@ def _agree(coffee: Client, airline: Client, programs: dict[str, str], node: Rpc)
     airline.consent(proposed["id"])
     until(lambda: coffee.show_terms(proposed["id"])["state"] == "in_force", "the terms are in force")
     node.request("evm_mine")
-
-
-def _is_active(operator: Client, program_id: str) -> bool:
-    return operator.program(program_id)["state"] == "active"
 
 
 def test_round__with_a_key_that_the_service_never_sees__then_ledger_and_chain_agree_to_the_point(stage: Stage) -> None:

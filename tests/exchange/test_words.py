@@ -28,30 +28,20 @@ REFERENCE = b"\x22" * 20
 WALLET = b"\x33" * 20
 TAG = bytes([1, 2, 3, 4, 5])
 
-words = st.builds(
-    EntryWord,
-    reference=st.binary(min_size=20, max_size=20),
-    kind=st.sampled_from(EntryKind),
-    amount=amounts(),
-    tag=st.binary(min_size=5, max_size=5),
-)
+references, tags = st.binary(min_size=20, max_size=20), st.binary(min_size=5, max_size=5)
+words = st.builds(EntryWord, reference=references, kind=st.sampled_from(EntryKind), amount=amounts(), tag=tags)
 
 
-posted = st.builds(
-    PostedWord,
-    place=st.just(0),
-    reference=st.binary(min_size=20, max_size=20),
-    kind=st.sampled_from([one for one in EntryKind if one is not EntryKind.BIND]),
-    amount=amounts(),
-    tag=st.binary(min_size=5, max_size=5),
+posted = words.filter(lambda one: one.kind is not EntryKind.BIND).map(
+    lambda one: PostedWord(0, one.reference, one.kind, one.amount, one.tag)
 )
 bindings = st.builds(
     PostedWord,
     place=st.just(0),
-    reference=st.binary(min_size=20, max_size=20),
+    reference=references,
     kind=st.just(EntryKind.BIND),
     amount=st.just(0),
-    tag=st.binary(min_size=5, max_size=5),
+    tag=tags,
     wallet=st.none() | st.binary(min_size=20, max_size=20).filter(any),
 )
 

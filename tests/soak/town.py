@@ -6,7 +6,7 @@ from typing import Protocol
 from bridge.answers import Limit
 from bridge.client import Client
 from exchange.points import POINTS_MAX
-from tests.end_to_end.running import until
+from tests.end_to_end.running import until, until_active
 
 SYMBOLS = ("BEAN", "MILE")
 SCOPES = ["earn", "redeem", "swap", "terms", "members", "read"]
@@ -59,7 +59,8 @@ def open_town(service: Served) -> Town:
             )["id"]
             for symbol in SYMBOLS
         ]
-        until(lambda: all(operator.program(one)["state"] == "active" for one in programs), "both are active")
+        for one in programs:
+            until_active(operator, one)
         keys = {one: operator.create_key(one, SCOPES)["key"] for one in programs}
     first, second = programs
     with service.client(keys[first]) as bean, service.client(keys[second]) as mile:

@@ -3,7 +3,6 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from bridge.answers import Hold
 from bridge.chain import contracts
 from bridge.chain.rpc import Rpc
 from bridge.client import Client
@@ -64,7 +63,6 @@ def judge(town: Town, record: Record, rpc: Rpc) -> Verdict:
     verdict.violations += [f"the ledger has operation {one}, which nobody was promised" for one in states]
     verdict.violations += [f"the chain carried {words}, which nobody was promised" for words in carried.values()]
     _balances(town, done, rpc, tokens, verdict)
-    verdict.violations += [f"a hold is still open, though it was captured for good: {one}" for one in _open_holds(town)]
     return verdict
 
 
@@ -98,34 +96,30 @@ def kind_of(asked: Asked) -> EntryKind:
 def _balances(town: Town, done: list[Asked], rpc: Rpc, tokens: dict[str, bytes], verdict: Verdict) -> None:
     expected: Counter[tuple[str, str]] = Counter()
     for one in done:
-        credits = kind_of(one) in (EntryKind.EARN, EntryKind.REINSTATEMENT)
-        expected[one.program, one.member] += one.points if credits else -one.points
+        expected[one.program, one.member] += one.points if kind_of(one).is_credit else -one.points
         if one.kind == SWAP:
             expected[one.to_program, one.member] += one.points_out
     for program, token in tokens.items():
         with town.service.client(town.keys[program]) as client:
-            held = {number: _held(client, number, rpc, token) for number in town.members}
+            ids = {number: _member_id(client, number) for number in town.members}
+            held = {number: _held(client, ids[number], rpc, token) for number in town.members}
+            left = [one for each in ids.values() for one in client.holds(each) if one["state"] == "open"]
+        verdict.violations += [f"a hold is still open, though it was captured for good: {one}" for one in left]
         supply = contracts.decode_uint(rpc.call(token, contracts.encode_total_supply()))
         wanted = {number: expected[program, number] for number in town.members}
         if held != wanted or supply != sum(wanted.values()):
             verdict.violations.append(f"{program}: the chain holds {held} of {supply}, the customers reckon {wanted}")
 
 
-def _open_holds(town: Town) -> list[Hold]:
-    found: list[Hold] = []
-    for key in town.keys.values():
-        with town.service.client(key) as client:
-            for number in town.members:
-                (member,) = client.members(member_number=number)
-                found += [one for one in client.holds(member["id"]) if one["state"] == "open"]
-    return found
-
-
-def _held(client: Client, number: str, rpc: Rpc, token: bytes) -> int:
-    """What the token says that a member's accounts hold."""
+def _member_id(client: Client, number: str) -> str:
     (member,) = client.members(member_number=number)
+    return member["id"]
+
+
+def _held(client: Client, member_id: str, rpc: Rpc, token: bytes) -> int:
+    """What the token says that a member's accounts hold."""
     total = 0
-    for account in client.balance(member["id"])["accounts"]:
+    for account in client.balance(member_id)["accounts"]:
         data = contracts.encode_balance_of(bytes.fromhex(account["address"][2:]))
         total += contracts.decode_uint(rpc.call(token, data))
     return total

@@ -12,7 +12,9 @@ from bridge.posting.poster import Pace, Poster
 from bridge.posting.reconciler import Reconciler
 from bridge.posting.recovery import Recovery
 from bridge.posting.submitter import GWEI, FeeRules, Submitter
-from bridge.store import breaker, programs
+from bridge.store import batches, breaker, programs
+from bridge.store.batches import Control
+from bridge.store.lanes import LaneId
 from bridge.store.members import Member
 from bridge.store.programs import Program
 from bridge.store.terms import TermsRow
@@ -21,7 +23,7 @@ from exchange.points import Points
 from exchange.ratio import Ratio
 from tests.bridge.posting.fake_chain import FakeChain, FakeKeystore
 from tests.bridge.store.conftest import air, box, car, copies, ledger, open_ledger, template
-from tests.bridge.store.ledgers import KEPT_MAX, Ledger, hash_of
+from tests.bridge.store.ledgers import EXCHANGE, KEPT_MAX, Ledger, hash_of
 from tests.lanes import EveryLane
 
 __all__ = ["air", "box", "car", "copies", "ledger", "open_ledger", "template"]
@@ -140,6 +142,11 @@ class Office:
         made = Ratio(Points(ratio[0]), Points(ratio[1]))
         self.chain.terms[source.deployed_token, destination.deployed_token] = (made, 7, version)
         return self.ledger.agree(source, destination, ratio, version=version, price=7)
+
+    def control(self, purpose: str, subject: str | None, target: bytes | None = EXCHANGE) -> str:
+        """A call of the operator's that waits to be signed."""
+        call = Control(purpose, subject, LaneId(1), target, b"\0" * 4, 100_000)
+        return self.ledger.do(batches.add_control, call, self.ledger.now_ms)
 
     def states(self, *operations: str) -> list[str]:
         return [self.ledger.operation(each).state for each in operations]

@@ -11,10 +11,8 @@ from bridge.chain.finality import FinalityRule
 from bridge.chain.rpc import Block, BlockId, Log
 from bridge.posting import follower
 from bridge.posting.report import BlockReport
-from bridge.store import attempts, batches, blocks, breaker, schema
-from bridge.store.batches import Control
+from bridge.store import attempts, blocks, breaker, schema
 from bridge.store.breaker import Alarm
-from bridge.store.lanes import LaneId
 from bridge.store.members import Member
 from bridge.store.programs import Program
 from exchange.words import digest
@@ -374,9 +372,7 @@ def _transfer(token: bytes, source: bytes, destination: bytes, points: int, bloc
 
 def _refused(office: Office, target: bytes | None) -> str | None:
     """Why the chain refused a call, as the ledger has it."""
-    call = office.ledger.do(
-        batches.add_control, Control("fund", "lane 9", LaneId(1), target, b"\0" * 4, 100_000), office.ledger.now_ms
-    )
+    call = office.control("fund", "lane 9", target)
     office.poster.step()
     office.chain.refused = {digest(office.chain.sent[-1])}
     office.mine()

@@ -30,7 +30,6 @@ from bridge.posting.report import BlockReport, Seen
 from bridge.posting.vetting import Vetting
 from bridge.store import batches, chainstate, limits, programs, streams, terms
 from bridge.store.batches import Control
-from bridge.store.lanes import LaneId
 from bridge.store.members import Member
 from bridge.store.programs import Program
 from bridge.store.schema import deployment
@@ -232,12 +231,6 @@ def test_undo_above__below_finality__trips_the_breaker_once(office: Office) -> N
 # -- set-up -----------------------------------------------------------------------------------
 
 
-def _control(office: Office, purpose: str, subject: str | None, target: bytes | None = EXCHANGE) -> str:
-    return office.ledger.do(
-        batches.add_control, Control(purpose, subject, LaneId(1), target, b"\0" * 4, 100_000), office.ledger.now_ms
-    )
-
-
 def _proposal(office: Office, air: Program, box: Program) -> str:
     proposal = Proposal(air.id, box.id, 3, 2, 1, 1, 7, "USD", air.id)
     return office.ledger.do(setup.propose, proposal, _vetting(), office.ledger.now_ms).id
@@ -252,7 +245,7 @@ def _state(office: Office, terms_id: str) -> str:
 
 
 def test_control__that_the_chain_takes__is_confirmed_and_then_final(office: Office) -> None:
-    control = _control(office, "fund", "lane 3")
+    control = office.control("fund", "lane 3")
     office.poster.step()
     office.mine()
     assert (office.ledger.batch(control).state, office.ledger.batch(control).gas_used) == ("confirmed", GAS_USED)
@@ -262,7 +255,7 @@ def test_control__that_the_chain_takes__is_confirmed_and_then_final(office: Offi
 
 def test_token__that_was_created__is_admitted_next(office: Office) -> None:
     new = office.ledger.program("NEW", active=False)
-    _control(office, "deploy-token", new.id, None)
+    office.control("deploy-token", new.id, None)
     office.poster.step()
     office.mine()
     found = office.ledger.ask(programs.by_id, new.id)
@@ -282,7 +275,7 @@ def test_token__that_was_created_where_calls_wait__is_admitted_when_the_chain_sa
     with office.ledger.database.write() as connection:
         connection.execute(deployment.update().values(delay_s=100))
     new = office.ledger.program("NEW", active=False)
-    _control(office, "deploy-token", new.id, None)
+    office.control("deploy-token", new.id, None)
     office.post()
     token = office.ledger.ask(programs.by_id, new.id).token
     assert token is not None
@@ -341,7 +334,7 @@ def test_limits_and_caps__changed_on_the_chain__are_so_in_the_ledger(
 
 def test_token__created_again_after_a_reorganisation__is_admitted_once(office: Office) -> None:
     new = office.ledger.program("NEW", active=False)
-    _control(office, "deploy-token", new.id, None)
+    office.control("deploy-token", new.id, None)
     office.poster.step()
     office.mine()
     office.chain.reorganise(1, forget=False)
@@ -454,7 +447,7 @@ def test_events__about_programs_that_are_not_ours__are_passed_over(office: Offic
 
 
 def test_take_in__of_an_exchange_that_was_created__notes_where_it_stands(office: Office) -> None:
-    _control(office, "deploy-exchange", None, None)
+    office.control("deploy-exchange", None, None)
     office.poster.step()
     office.mine()
     deployment = office.ledger.ask(chainstate.get)

@@ -109,7 +109,7 @@ class Street:
     def process(self, name: str, *, alone: bool = False) -> Process:
         """Another process, whose clocks go with all others'."""
         mine = self._open()
-        mine.database.now_ms = lambda connection: self.ledger.now_ms  # type: ignore[method-assign]  # noqa: ARG005
+        mine.database.now_ms = lambda _: self.ledger.now_ms  # type: ignore[method-assign, assignment]
         made = Process(mine, self.chain, name, alone=alone)
         self.processes.append(made)
         return made

@@ -53,6 +53,11 @@ def _is_doubted(office: Office, program: Program) -> bool:
     return not office.ledger.ask(office.submitter.has_room, program.issuer_lane_id)
 
 
+def _newest(office: Office) -> bytes:
+    """The hash of the newest block."""
+    return office.chain.blocks[-1].block.hash
+
+
 def _forget_state(office: Office, block_hash: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """The node no longer has the state of this block."""
     known = office.chain.transaction_count
@@ -144,13 +149,12 @@ def test_step__of_a_theft_whose_state_is_gone_when_it_is_final__still_trips_the_
     office.poster.step()
     office.chain.mine(office.chain.foreign(_lane(office, air).address))
     office.follow()
-    seen = office.chain.block("latest")
-    assert seen is not None
+    seen = _newest(office)
     office.ledger.now_ms += RESEND_AFTER_MS
     office.poster.step()
     office.ledger.now_ms += MAKING_MS
     office.poster.step()
-    _forget_state(office, seen.hash, monkeypatch)
+    _forget_state(office, seen, monkeypatch)
     assert office.breaker is None
     office.mine(2)
     office.poster.step()
@@ -161,9 +165,7 @@ def test_step__where_the_node_lost_the_state_it_told_of__asks_of_a_newer_block(
     office: Office, told: str, air: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a lane could never be used again."""
-    gone = office.chain.block("latest")
-    assert gone is not None
-    _forget_state(office, gone.hash, monkeypatch)
+    _forget_state(office, _newest(office), monkeypatch)
     office.pass_over()
     with pytest.raises(RpcRefused):
         office.poster.step()
@@ -177,9 +179,7 @@ def test_step__where_the_node_lost_the_state_it_told_of__asks_of_a_newer_block(
 def test_step__where_the_node_does_not_tell_while_posting_is_stopped__sends_the_guardians_calls_and_no_others(
     office: Office, told: str, air: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gone = office.chain.block("latest")
-    assert gone is not None
-    _forget_state(office, gone.hash, monkeypatch)
+    _forget_state(office, _newest(office), monkeypatch)
     office.pass_over()
     office.ledger.do(breaker.trip, Alarm.BY_HAND, "a key was stolen", office.ledger.now_ms)
     pause = office.ledger.do(powers.pause, air.id, office.ledger.now_ms)

@@ -156,11 +156,7 @@ def test_step__of_a_batch_that_nobody_signed_until_its_last_second__still_posts_
     _freeze(office, air, life_s=1)
     frozen = _batch_of(office, operation_id)
     office.ledger.now_ms += 1_000
-    office.poster.step()
-    office.chain.mine()
-    office.follow()
-    assert office.states(operation_id) == ["confirmed"]
-    assert _batch_of(office, operation_id).id == frozen.id
+    _require_posted(office, operation_id, frozen)
 
 
 def test_step__of_a_batch_that_is_over_by_our_clock_alone__goes_by_the_time_of_the_chain(
@@ -171,11 +167,7 @@ def test_step__of_a_batch_that_is_over_by_our_clock_alone__goes_by_the_time_of_t
     frozen, there_ms = _batch_of(office, operation_id), office.ledger.now_ms
     monkeypatch.setattr(office.chain, "clock", lambda: there_ms)
     office.ledger.now_ms += (BATCH_LIFE_S + FRESH_S + 1) * 1000
-    office.poster.step()
-    office.chain.mine()
-    office.follow()
-    assert office.states(operation_id) == ["confirmed"]
-    assert _batch_of(office, operation_id).id == frozen.id
+    _require_posted(office, operation_id, frozen)
 
 
 def test_step__where_nothing_is_over_by_our_clock__asks_the_node_for_no_time(
@@ -186,6 +178,15 @@ def test_step__where_nothing_is_over_by_our_clock__asks_the_node_for_no_time(
     office.ledger.now_ms += (FRESH_S + 1) * 1000
     monkeypatch.setattr(office.chain, "pending_time", lambda: pytest.fail("it was asked"))
     assert not office.poster.step()
+
+
+def _require_posted(office: Office, operation_id: str, frozen: Batch) -> None:
+    """In this very second the operation is posted, by the batch that it was frozen in."""
+    office.poster.step()
+    office.chain.mine()
+    office.follow()
+    assert office.states(operation_id) == ["confirmed"]
+    assert _batch_of(office, operation_id).id == frozen.id
 
 
 def _freeze(office: Office, program: Program, life_s: int) -> None:

@@ -784,16 +784,21 @@ def test_sign__of_a_batch_that_has_a_nonce__is_refused_by_the_database(office: O
         sign()
 
 
-def test_step__of_lanes_that_another_process_leads__sends_nothing_of_theirs(
-    office: Office, ann: Member, air: Program, box: Program
-) -> None:
+def _lost_of_two_lanes(office: Office, ann: Member, box: Program) -> int:
+    """Of two programs something is due to be sent again; how much was sent before."""
     office.ledger.earn(ann, 5)
     office.ledger.earn(office.ledger.member(box, "ben"), 7)
     office.poster.step()
     office.chain.mempool.clear()
-    sent = len(office.chain.sent)
-    office.submitter._led = LedLanes({air.issuer_lane_id: office.writer})
     office.ledger.now_ms += RESEND_AFTER_MS
+    return len(office.chain.sent)
+
+
+def test_step__of_lanes_that_another_process_leads__sends_nothing_of_theirs(
+    office: Office, ann: Member, air: Program, box: Program
+) -> None:
+    sent = _lost_of_two_lanes(office, ann, box)
+    office.submitter._led = LedLanes({air.issuer_lane_id: office.writer})
     assert office.submitter.step()
     assert [json.loads(raw)["from"] for raw in office.chain.sent[sent:]] == [_address(office, air).hex()]
 
@@ -807,11 +812,6 @@ def test_step__of_a_lane_in_trouble_that_has_nothing_to_send__has_nothing_more_t
 
 def test_step__of_the_lanes_that_it_is_told__sends_nothing_of_others(office: Office, ann: Member, box: Program) -> None:
     """While posting is stopped these are the guardians' lanes."""
-    office.ledger.earn(ann, 5)
-    office.ledger.earn(office.ledger.member(box, "ben"), 7)
-    office.poster.step()
-    office.chain.mempool.clear()
-    sent = len(office.chain.sent)
-    office.ledger.now_ms += RESEND_AFTER_MS
+    sent = _lost_of_two_lanes(office, ann, box)
     assert office.submitter.step({box.issuer_lane_id})
     assert [json.loads(raw)["from"] for raw in office.chain.sent[sent:]] == [_address(office, box).hex()]
